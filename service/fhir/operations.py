@@ -1,0 +1,135 @@
+"""The vocabulary of the write door: a Plan of operations goes in, Applied values come out. All are values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from service.fhir.search import Query
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """POST. With `if_none_exist`, one match makes it a no-op and several a PreconditionFailed.
+
+    `full_url` is the entry's `urn:uuid:…`, to which other operations of the plan may refer.
+    """
+
+    resource: Resource
+    if_none_exist: Query | None = None
+    full_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """PUT: `resource["id"]` names the target, or `where` (conditional update) finds it.
+
+    `if_match` is the version that must be current. An unknown id is created. Nothing changed: no new version.
+    """
+
+    resource: Resource
+    where: Query | None = None
+    if_match: int | None = None
+    full_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """DELETE by type and id, or by `where` with at most one match. Idempotent."""
+
+    type: str
+    id: str | None = None
+    where: Query | None = None
+    if_match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """GET of one resource inside the plan's transaction, after its writes."""
+
+    type: str
+    id: str
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """GET of a search inside the plan's transaction, after its writes."""
+
+    query: Query
+
+
+Operation = Create | Update | Delete | Read | Search
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Operations that succeed or fail together, whatever their order (hl7.org/fhir/R4/http.html#trules).
+
+    `places` names each operation in errors (`Bundle.entry[3]`); empty for a single interaction.
+    """
+
+    operations: tuple[Operation, ...]
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version as it is stored. `content` is its JSON; None where this version is a deletion."""
+
+    type: str
+    id: str
+    version: int
+    updated: datetime
+    content: bytes | None
+    method: str = "PUT"
+
+    @property
+    def etag(self) -> str:
+        return f'W/"{self.version}"'
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage:
+    """One page: matches in order, what was included, the exact total where asked, the cursor of the next page."""
+
+    matches: tuple[Stored, ...]
+    included: tuple[Stored, ...] = ()
+    total: int | None = None
+    next: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """One page of versions, newest first."""
+
+    versions: tuple[Stored, ...]
+    total: int | None = None
+    next: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one operation did.
+
+    outcome: created · updated · unchanged · existing (If-None-Exist matched) · deleted · absent (nothing to
+    delete) · read · found. `stored` is the resulting version (for deleted: the deletion; absent: None).
+    """
+
+    outcome: str
+    stored: Stored | None = None
+    page: SearchPage | None = None
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the interaction."""
+        return {"created": 201, "deleted": 204, "absent": 204}.get(self.outcome, 200)
+
+
+def plan_of(*operations: Operation, places: Sequence[str] = ()) -> Plan:
+    """A plan of these operations."""
+    return Plan(operations, tuple(places))
