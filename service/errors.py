@@ -39,6 +39,7 @@ class Issue:
     """One finding: R4 issue `code`, stable machine code `rule`, human `text`, FHIRPath `expression`.
 
     `line` and `column` (1-based) are those of the element in the body, where it came in as text.
+    `source` is the canonical of the definition that is violated.
     """
 
     code: str
@@ -48,6 +49,7 @@ class Issue:
     severity: str = "error"
     line: int | None = None
     column: int | None = None
+    source: str | None = None
 
     def under(self, prefix: str) -> Issue:
         """The same issue seen from a container: `Bundle.entry[7].resource` + `Observation.status`."""

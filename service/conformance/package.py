@@ -19,6 +19,7 @@ from service.conformance import records, search_parameters
 from service.fhir.json import decode
 from service.fhir.parameters import SearchParameter
 
+R4 = "4.0.1"
 _DIGEST = 32
 _CODE = (Path(__file__), Path(records.__file__), Path(search_parameters.__file__))
 
@@ -102,8 +103,10 @@ def _core_resources(core: Path) -> Iterator[dict[str, Any]]:
         for member in archive:
             if member.isfile() and member.name.endswith(".json") and not member.name.endswith("/.index.json"):
                 stream = archive.extractfile(member)
-                if stream is not None:
-                    yield msgspec.json.decode(stream.read())
+                resource = msgspec.json.decode(stream.read()) if stream is not None else {}
+                # The archive also carries SubscriptionStatus of 4.3.0, which R4 does not know.
+                if resource.get("fhirVersion", R4) == R4:
+                    yield resource
 
 
 def compile_package(core: Path, own: Path) -> dict[str, Any]:
