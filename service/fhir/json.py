@@ -62,12 +62,16 @@ def check_depth(value: Any, limit: int) -> None:
     """Raises BadRequest where `value` nests deeper than `limit`."""
     level = [value]
     for _ in range(limit + 1):
-        level = [
-            child
-            for node in level
-            for child in (node.values() if isinstance(node, dict) else node)
-            if isinstance(child, (dict, list))
-        ] if (level := [node for node in level if isinstance(node, (dict, list))]) else []
+        level = (
+            [
+                child
+                for node in level
+                for child in (node.values() if isinstance(node, dict) else node)
+                if isinstance(child, (dict, list))
+            ]
+            if (level := [node for node in level if isinstance(node, (dict, list))])
+            else []
+        )
         if not level:
             return
     raise BadRequest(f"The body nests deeper than {limit} levels", code="structure", rule="json-too-deep")

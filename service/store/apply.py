@@ -1,0 +1,273 @@
+"""What a plan does, entry by entry: deletes, then creates, then updates, then links, then reads.
+
+The outcome never depends on the order of the operations: https://hl7.org/fhir/R4/http.html#trules
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from service.errors import BadRequest, CartFhirError, Conflict, Gone, Issue, NotFound, PreconditionFailed
+from service.fhir import references
+from service.fhir.dates import moment
+from service.fhir.operations import Applied, Create, Delete, Read, Search, Stored, Update
+from service.fhir.search import Chain, Has, Query
+from service.store.drafts import Draft, Identity, Prepared, content, finish, full_urls, link, new_id, placed
+from service.store.staging import Entity, Staging
+
+ParseQuery = Callable[[str, str], Query]  # (resource type, query string) of a conditional reference
+
+
+def apply(staging: Staging, prepared: Prepared, parse_query: ParseQuery) -> tuple[Applied, ...]:
+    """Resolves the plan against the transaction and stages its changes. Raises a CartFhirError with its place."""
+    drafts = prepared.drafts
+    results: list[Applied | None] = [None] * len(drafts)
+    identities: list[Identity | None] = [None] * len(drafts)
+    order = sorted(range(len(drafts)), key=lambda index: _ORDER[type(drafts[index].operation)])
+    for index in order:
+        identities[index], results[index] = _at(drafts[index], _resolve, staging)
+    _refuse_overlap(drafts, identities)
+    for draft, identity in zip(drafts, identities, strict=True):
+        draft.identity = identity
+    writing = [index for index in order if results[index] is None and isinstance(drafts[index].operation, _WRITES)]
+    if not prepared.linked:
+        _link(staging, [drafts[index] for index in writing], full_urls(drafts), parse_query)
+    for index in writing:
+        results[index] = _at(drafts[index], _write, staging)
+    for index in writing:
+        _at(drafts[index], _check_references, staging)
+        _refuse_second_match(staging, drafts[index])
+    for draft in drafts:
+        if isinstance(draft.operation, Delete):
+            _at(draft, _check_referrers, staging)
+        elif isinstance(draft.operation, Read):
+            results[drafts.index(draft)] = _at(draft, _read, staging)
+    return _searched(staging, drafts, results)
+
+
+_ORDER: dict[type, int] = {Delete: 0, Create: 1, Update: 2, Read: 3, Search: 3}
+_WRITES = (Create, Update, Delete)
+
+
+def _at(draft: Draft, step: Callable[[Staging, Draft], Any], staging: Staging) -> Any:
+    try:
+        return step(staging, draft)
+    except CartFhirError as error:
+        raise placed(error, draft) from None
+
+
+def _resolve(staging: Staging, draft: Draft) -> tuple[Identity | None, Applied | None]:
+    """The identity that the operation is about, and its result where nothing is to be written."""
+    operation = draft.operation
+    if isinstance(operation, Create):
+        return _resolve_create(staging, draft, operation)
+    if isinstance(operation, Update):
+        return _resolve_update(staging, draft, operation), None
+    if isinstance(operation, Delete):
+        # Deleted at once: the conditions of the plan's other operations must not find it any more.
+        found = _find(staging, operation.where) if operation.where is not None else [draft.identity]
+        return (found[0], _delete(staging, operation, found[0])) if found else (None, Applied("absent"))
+    return draft.identity, None
+
+
+def _resolve_create(staging: Staging, draft: Draft, operation: Create) -> tuple[Identity | None, Applied | None]:
+    if operation.if_none_exist is None:
+        return draft.identity, None
+    found = _find(staging, operation.if_none_exist)
+    if found:
+        return found[0], Applied("existing", stored(staging, found[0]))
+    return (operation.resource["resourceType"], new_id()), None
+
+
+def _resolve_update(staging: Staging, draft: Draft, operation: Update) -> Identity:
+    sent = operation.resource.get("id")
+    type_ = operation.resource["resourceType"]
+    if operation.where is None:
+        return type_, operation.resource["id"]
+    found = _find(staging, operation.where)
+    if not found:
+        return type_, sent or new_id()
+    if sent and sent != found[0][1]:
+        text = "The resource's id is not that of the one resource that the condition finds"
+        raise BadRequest(text, expression=f"{type_}.id", code="value", rule="id-mismatch")
+    return found[0]
+
+
+def _find(staging: Staging, query: Query) -> list[Identity]:
+    """At most one match of a condition. Deletes of the plan have been seen: hl7.org/fhir/R4/http.html#trules."""
+    if any(isinstance(condition, (Chain, Has)) for condition in query.conditions):
+        text = "A condition may not chain through other resources; name an identifier of the resource itself"
+        raise BadRequest(text, code="not-supported", rule="chained-condition")
+    found = staging.find(query)
+    if len(found) > 1:
+        text = "The condition matches several resources; it must be selective"
+        raise PreconditionFailed(text, code="multiple-matches", rule="multiple-matches")
+    return found
+
+
+def _refuse_overlap(drafts: list[Draft], identities: list[Identity | None]) -> None:
+    seen: dict[Identity, Draft] = {}
+    for draft, identity in zip(drafts, identities, strict=True):
+        if identity is None or not isinstance(draft.operation, _WRITES):
+            continue
+        other = seen.setdefault(identity, draft)
+        if other is not draft:
+            text = f"{other.place} and {draft.place} are about the same resource"
+            raise BadRequest(issues=[Issue("duplicate", text, draft.place, "identity-overlap")])
+
+
+def _link(staging: Staging, drafts: list[Draft], targets: dict[str, str], parse_query: ParseQuery) -> None:
+    """Links of a plan whose identities were not all known beforehand; conditional references come last."""
+    for draft in drafts:
+        link(draft, targets)
+        finish(draft, staging.indexer)
+        assert draft.identity is not None and draft.values is not None
+        if any(other.links and other.links.conditional for other in drafts):
+            key = staging.key_of(draft.identity)
+            staging.plan.put(draft.identity, Entity(key, 1, False, staging.now, b"", draft.values))
+    for draft in drafts:
+        assert draft.links is not None
+        if draft.links.conditional:
+            for container, key, text in draft.links.conditional:
+                container[key] = _conditional_target(staging, draft, container, key, text, parse_query)
+                draft.local.append((container, key, container[key]))
+            finish(draft, staging.indexer)
+    for draft in drafts:
+        staging.plan.entities.pop(draft.identity, None)  # type: ignore[arg-type]
+
+
+def _conditional_target(
+    staging: Staging, draft: Draft, container: Any, key: Any, text: str, parse_query: ParseQuery
+) -> str:
+    type_, condition = references.conditional(text) or ("", "")
+    path = references.path_of(draft.resource, container, key)
+    try:
+        found = _find(staging, parse_query(type_, condition))
+        if not found:
+            raise PreconditionFailed("The conditional reference matches no resource", code="not-found")
+    except CartFhirError as error:
+        issues = [Issue(i.code, f"Conditional reference to {type_}: {i.text}", path, i.rule) for i in error.issues]
+        raise placed(PreconditionFailed(issues=issues), draft) from None
+    return "/".join(found[0])
+
+
+def _delete(staging: Staging, operation: Delete, identity: Identity) -> Applied:
+    before = staging.entity(identity)
+    _check_version(before, operation.if_match)
+    if not before.alive:
+        return Applied("absent")
+    after = Entity(before.key, before.version + 1, True, staging.now, None, None, "DELETE")
+    _put(staging, identity, after)
+    return Applied("deleted", _stored(identity, after))
+
+
+def _write(staging: Staging, draft: Draft) -> Applied:
+    """Stages the new version of a created or updated resource, unless nothing of it changed."""
+    assert draft.identity is not None
+    update = isinstance(draft.operation, Update)
+    before = staging.entity(draft.identity, with_content=True) if update else None
+    if isinstance(draft.operation, Update):
+        _check_version(before, draft.operation.if_match)
+    if before is not None and before.alive and content(draft, before.version, before.updated) == before.content:
+        return Applied("unchanged", _stored(draft.identity, before))
+    version = before.version + 1 if before is not None else 1
+    body = content(draft, version, staging.now)
+    key = before.key if before is not None and before.key else staging.key_of(draft.identity)
+    after = Entity(key, version, False, staging.now, body, draft.values, "PUT" if update else "POST")
+    _put(staging, draft.identity, after)
+    return Applied("updated" if before is not None and before.alive else "created", _stored(draft.identity, after))
+
+
+def _put(staging: Staging, identity: Identity, after: Entity) -> None:
+    staging.plan.put(identity, after)
+    row = (after.key, staging.numbers[identity[0]], after.version, after.updated, after.method, after.content)
+    staging.plan.versions.append(row)
+
+
+def _check_version(before: Entity | None, if_match: int | None) -> None:
+    if if_match is None:
+        return
+    current = before.version if before is not None else 0
+    if current != if_match or (before is not None and before.deleted):
+        headers = {"ETag": f'W/"{current}"'} if current else {}
+        text = (
+            f"If-Match names version {if_match}, the current version is {current}"
+            if current
+            else (f"If-Match names version {if_match}, but there is no such resource")
+        )
+        raise PreconditionFailed(text, rule="version-mismatch", headers=headers)
+
+
+def _check_references(staging: Staging, draft: Draft) -> None:
+    """Every relative reference must lead to a living resource."""
+    for container, key, text in draft.local:
+        target = references.local(text)
+        assert target is not None
+        identity = (target.type, target.id)
+        if not staging.entity(identity).alive:
+            known = target.type in staging.numbers
+            text = (
+                f"There is no {target.type} with the id referred to" if known else "The type referred to is not in R4"
+            )
+            path = references.path_of(draft.resource, container, key)
+            raise Conflict(text, expression=path, code="not-found", rule="unresolved-reference")
+
+
+def _check_referrers(staging: Staging, draft: Draft) -> None:
+    """A resource that others refer to is not deleted."""
+    if draft.identity is None or staging.entity(draft.identity).alive:
+        return
+    referrers = sorted("/".join(identity) for identity in staging.referrers(draft.identity))
+    if referrers:
+        more = f" and {len(referrers) - 10} more" if len(referrers) > 10 else ""
+        text = f"The resource is referred to by {', '.join(referrers[:10])}{more}"
+        raise Conflict(text, rule="referenced")
+
+
+def _refuse_second_match(staging: Staging, draft: Draft) -> None:
+    """What a condition did not find must not be made twice by one plan."""
+    operation = draft.operation
+    query = operation.if_none_exist if isinstance(operation, Create) else operation.where  # type: ignore[union-attr]
+    if query is None:
+        return
+    if any(identity != draft.identity for identity in staging.pending(query) if identity in staging.plan.entities):
+        text = "Another entry of the bundle meets this entry's condition: both are about the same resource"
+        raise placed(BadRequest(text, code="duplicate", rule="identity-overlap"), draft)
+
+
+def _searched(staging: Staging, drafts: list[Draft], results: list[Applied | None]) -> tuple[Applied, ...]:
+    """Fills in the searches, which see the plan's writes. Nothing can fail after the flush that they need."""
+    for index, draft in enumerate(drafts):
+        if isinstance(draft.operation, Search):
+            staging.accept()
+            staging.flush()
+            results[index] = Applied("found", page=staging.reader.page(draft.operation.query))
+    return tuple(result for result in results if result is not None)
+
+
+def _read(staging: Staging, draft: Draft) -> Applied:
+    operation = draft.operation
+    assert isinstance(operation, Read)
+    identity = (operation.type, operation.id)
+    if operation.version is None:
+        return Applied("read", stored(staging, identity))
+    for layer in (staging.plan, staging.group):
+        for key, _, version, updated, method, body in layer.versions:
+            if (key, version) == (staging.entity(identity).key, operation.version):
+                return Applied("read", Stored(*identity, version, moment(updated), body, method))
+    return Applied("read", staging.reader.version(*identity, operation.version))
+
+
+def stored(staging: Staging, identity: Identity) -> Stored:
+    """The current version. Raises NotFound or Gone."""
+    entity = staging.entity(identity, with_content=True)
+    if not entity.version:
+        raise NotFound(f"There is no {'/'.join(identity)}")
+    if entity.deleted:
+        raise Gone(f"{'/'.join(identity)} was deleted", headers={"ETag": f'W/"{entity.version}"'})
+    return _stored(identity, entity)
+
+
+def _stored(identity: Identity, entity: Entity) -> Stored:
+    return Stored(*identity, entity.version, moment(entity.updated), entity.content, entity.method)

@@ -1,0 +1,150 @@
+"""The store as the other rooms see it: `write(plan)` and the reads. Nothing else writes.
+
+Callers only see `await`. Behind it SQLite has one writer thread and reads that never wait for it; PostgreSQL the
+same writer thread in every process and a pool for reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
+
+from service.conformance.definitions import Definitions
+from service.errors import Unavailable
+from service.fhir import json, search
+from service.fhir.dates import micros
+from service.fhir.operations import Applied, HistoryPage, Plan, SearchPage, Stored
+from service.fhir.search import Query
+from service.settings import Settings
+from service.store.drafts import prepare
+from service.store.engine import DATABASE_ERRORS, Connection, connect
+from service.store.index import Indexer
+from service.store.migrate import require_current
+from service.store.query import Statements
+from service.store.reading import Reader
+from service.store.writer import Writer
+
+READERS = 4
+LARGE_PLAN = 200  # operations from which preparing moves off the event loop
+
+T = TypeVar("T")
+
+
+class Database:
+    """One open store. `open` it inside a running event loop, `close` it in the same."""
+
+    def __init__(self, settings: Settings, definitions: Definitions) -> None:
+        self.settings = settings
+        self.zone = ZoneInfo(settings.time_zone)
+        self.parameters = definitions.search_parameters
+        self.engine = connect(settings.url())
+        self.sqlite = self.engine.dialect.name == "sqlite"
+        self._secret = require_current(self.engine)
+        self.indexer = Indexer(self.parameters, self.zone)
+        self.statements = Statements(definitions.resource_types)
+        self._readers: list[Reader] = []
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="cart-fhir-reader")
+        self._point = self._reader() if self.sqlite else None
+        self._writer = Writer(self.engine, self.indexer, self.statements, self.parse_condition)
+
+    @classmethod
+    async def open(cls, settings: Settings, definitions: Definitions) -> Database:
+        """Opens a migrated database. Raises Unavailable with what to do where it is not."""
+        return await asyncio.to_thread(cls, settings, definitions)
+
+    async def close(self) -> None:
+        """Answers all writes that wait, then lets go of the database."""
+        await asyncio.to_thread(self._writer.close)
+        self._pool.shutdown()
+        for reader in [*self._readers, *([self._point] if self._point else [])]:
+            reader.connection.close()
+        self.engine.dispose()
+
+    def secret(self) -> bytes:
+        """32 bytes that only this database knows, the same for all processes that share it."""
+        return self._secret
+
+    def parse_condition(self, type_: str, text: str) -> Query:
+        """The Query of a condition's query string; strict, since a dropped criterion would match too much."""
+        pairs = parse_qsl(text, keep_blank_values=True)
+        return search.parse(type_, pairs, self.parameters, zone=self.zone, handling="strict")
+
+    async def write(self, plan: Plan) -> tuple[Applied, ...]:
+        """Applies the plan as a whole or not at all; returns, in its order, when that is on disk."""
+        if len(plan.operations) > LARGE_PLAN:
+            prepared = await asyncio.to_thread(prepare, plan, self.indexer)
+        else:
+            prepared = prepare(plan, self.indexer)
+        return await self._writer.submit(prepared, self.settings.write_timeout_seconds)
+
+    async def read(self, type: str, id: str) -> Stored:
+        """The current version. Raises NotFound or Gone."""
+        if self._point is not None:  # two look-ups in a B-tree cost less than a change of threads
+            return self._point.current(type, id)
+        return await self._reading(lambda reader: reader.current(type, id))
+
+    async def read_version(self, type: str, id: str, version: int) -> Stored:
+        """One version. Raises NotFound, or Gone for a deletion."""
+        if self._point is not None:
+            return self._point.version(type, id, version)
+        return await self._reading(lambda reader: reader.version(type, id, version))
+
+    async def search(self, query: Query, cursor: tuple[Any, ...] | None = None) -> SearchPage:
+        """One page of matches; `cursor` is the `next` of the page before."""
+        return await self._reading(lambda reader: reader.page(query, cursor))
+
+    async def resources(self, query: Query) -> AsyncIterator[dict[str, Any]]:
+        """Every match of every page, decoded; numbers with a fraction are Decimal."""
+        cursor: tuple[Any, ...] | None = None
+        while True:
+            page = await self.search(query, cursor)
+            for match in page.matches:
+                yield json.decode(match.content or b"{}", max_depth=10_000)
+            cursor = page.next
+            if cursor is None:
+                return
+
+    async def history(
+        self,
+        type: str | None = None,
+        id: str | None = None,
+        *,
+        since: datetime | None = None,
+        count: int = 50,
+        cursor: int | None = None,
+    ) -> HistoryPage:
+        """Versions newest first, of an instance, a type or the whole store; NotFound for an unknown instance."""
+        start = micros(since) if since is not None else None
+        return await self._reading(lambda reader: reader.history(type, id, start, count, cursor))
+
+    async def ping(self) -> None:
+        """Raises Unavailable where the database does not answer."""
+        await self._reading(lambda reader: reader.connection.rows("SELECT 1"))
+
+    async def _reading(self, work: Callable[[Reader], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read_once, work)
+
+    def _read_once(self, work: Callable[[Reader], T]) -> T:
+        """One read in one snapshot, on a connection that no other thread uses meanwhile."""
+        reader = self._readers.pop() if self._readers else self._reader()
+        try:
+            reader.connection.begin_read()
+            result = work(reader)
+            reader.connection.rollback()
+        except DATABASE_ERRORS as error:
+            reader.connection.invalidate()
+            raise Unavailable(f"The database did not answer ({type(error).__name__})") from error
+        except BaseException:
+            reader.connection.rollback()
+            self._readers.append(reader)
+            raise
+        self._readers.append(reader)
+        return result
+
+    def _reader(self) -> Reader:
+        return Reader(Connection(self.engine), self.statements, self.indexer)

@@ -1,0 +1,137 @@
+"""Connections to the two databases, and the few statements in which they differ.
+
+SQLite: WAL and synchronous=FULL, so that an acknowledged write survives a power cut. PostgreSQL: an advisory lock
+makes the writers of all processes take turns, which is what makes conditions hold under race and the change feed
+gapless in commit order.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+from service.errors import CartFhirError, Unavailable
+from service.store.tables import INDEXES
+
+WRITE_LOCK = 0x43415254  # 'CART'
+_CHUNK = 500  # values of one IN list on SQLite
+
+COLUMNS = {table.__tablename__: tuple(column.name for column in table.__table__.columns) for table in INDEXES}
+
+
+def connect(url: str) -> Engine:
+    """The SQLAlchemy engine of the database; makes the folder of a SQLite file."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    arguments = {"check_same_thread": False, "timeout": 30}
+    engine = create_engine(url, pool_size=16, max_overflow=16, connect_args=arguments)
+    event.listen(engine, "connect", _tune)
+    return engine
+
+
+def _tune(connection: sqlite3.Connection, record: Any) -> None:
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16000", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+class Connection:
+    """A DBAPI connection of either database with the statements that this room needs."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.sqlite = engine.dialect.name == "sqlite"
+        self._pooled = engine.raw_connection()
+        self.raw: Any = self._pooled.driver_connection
+
+    def close(self) -> None:
+        """Gives the connection back to the pool."""
+        self._pooled.close()
+
+    def invalidate(self) -> None:
+        """Throws the connection away, after an error of the connection itself."""
+        self._pooled.invalidate()
+
+    def rows(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a query whose placeholders are `?`."""
+        if self.sqlite:
+            return self.raw.execute(text, values).fetchall()
+        return self.raw.execute(text.replace("%", "%%").replace("?", "%s"), values).fetchall()
+
+    def many(self, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        """One statement for each of `rows`."""
+        if not rows:
+            return
+        if self.sqlite:
+            self.raw.executemany(text, rows)
+        else:
+            with self.raw.cursor() as cursor:
+                cursor.executemany(text.replace("?", "%s"), rows)
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """New rows: executemany on SQLite, COPY on PostgreSQL."""
+        if not rows:
+            return
+        if self.sqlite:
+            marks = ",".join("?" * len(columns))
+            self.raw.executemany(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
+            return
+        with self.raw.cursor() as cursor, cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def among(self, text: str, fixed: Sequence[Any], values: Iterable[Any]) -> list[tuple[Any, ...]]:
+        """The rows of `text`, which ends in `… IN`, for any number of values."""
+        found: list[tuple[Any, ...]] = []
+        remaining = list(values)
+        if not self.sqlite:
+            return self.rows(f"{text.removesuffix('IN')}= ANY(?)", (*fixed, remaining)) if remaining else []
+        for start in range(0, len(remaining), _CHUNK):
+            chunk = remaining[start : start + _CHUNK]
+            found += self.rows(f"{text} ({','.join('?' * len(chunk))})", (*fixed, *chunk))
+        return found
+
+    def begin_write(self) -> None:
+        """Starts a write transaction that no other writer shares, in this process or another."""
+        if self.sqlite:
+            self.raw.execute("BEGIN IMMEDIATE")
+        else:
+            self.raw.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
+
+    def begin_read(self) -> None:
+        """Starts a read that sees one state throughout."""
+        if self.sqlite:
+            self.raw.execute("BEGIN")
+        else:
+            self.raw.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def commit(self) -> None:
+        """Returns when the transaction is on disk."""
+        self.raw.execute("COMMIT") if self.sqlite else self.raw.commit()
+
+    def rollback(self) -> None:
+        """Undoes the transaction, if there is one."""
+        if not self.sqlite:
+            self.raw.rollback()
+        elif self.raw.in_transaction:
+            self.raw.execute("ROLLBACK")
+
+
+DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)
+
+
+def translated(error: BaseException) -> CartFhirError:
+    """What a caller may know of a database error: nothing was written; the text of the driver stays inside."""
+    return Unavailable(
+        f"The database did not take the write ({type(error).__name__}); nothing was written",
+        headers={"Retry-After": "1"},
+        rule="database-unavailable",
+    )

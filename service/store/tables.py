@@ -1,0 +1,139 @@
+"""The tables. Rows never leave this room; keys are integers and an index row names its resource by `key`.
+
+A resource's `key` is given once and for ever; `seq` counts all versions in the order of their commits, which makes the
+version table the change feed. Times are microseconds since 1970 UTC. Parameters are numbered by
+`index.parameter_number`, code systems by `index.system_number`, resource types by their place in R4's alphabet.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Double, Index, Integer, LargeBinary, SmallInteger, Text
+from sqlmodel import Field, SQLModel
+
+# SQLite makes a column the rowid itself only where its type is spelled INTEGER.
+ROWID = BigInteger().with_variant(Integer, "sqlite")
+# Compared byte by byte, as SQLite does: prefixes are ranges and the order is the same on both.
+TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+_PACKED = {"sqlite_with_rowid": False}
+
+
+class Resource(SQLModel, table=True):
+    """The current state of one resource: which version (`seq`) is the newest, whether it is deleted."""
+
+    __tablename__ = "resource"
+    __table_args__ = (
+        Index("resource_identity", "type", "id", unique=True),
+        Index("resource_of_type", "type", "key"),
+    )
+    key: int = Field(primary_key=True, sa_type=ROWID, sa_column_kwargs={"autoincrement": False})
+    type: int = Field(sa_type=SmallInteger)
+    id: str = Field(sa_type=TEXT)
+    version: int = Field(sa_type=Integer)
+    seq: int = Field(sa_type=BigInteger)
+    updated: int = Field(sa_type=BigInteger)
+    deleted: bool
+
+
+class Version(SQLModel, table=True):
+    """Every version that ever was, by commit order; `content` is the JSON as it is sent, null for a deletion."""
+
+    __tablename__ = "version"
+    __table_args__ = (
+        Index("version_of_resource", "key", "version", unique=True),
+        Index("version_of_type", "type", "seq"),
+    )
+    seq: int = Field(primary_key=True, sa_type=ROWID, sa_column_kwargs={"autoincrement": False})
+    key: int = Field(sa_type=BigInteger)
+    type: int = Field(sa_type=SmallInteger)
+    version: int = Field(sa_type=Integer)
+    updated: int = Field(sa_type=BigInteger)
+    method: str = Field(sa_type=TEXT)
+    content: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)
+
+
+class TokenIndex(SQLModel, table=True):
+    """Codes, identifiers, booleans. `key` stands before `system`, so that a code alone can be probed by resource."""
+
+    __tablename__ = "token_index"
+    __table_args__ = _PACKED
+    param: int = Field(primary_key=True, sa_type=Integer)
+    code: str = Field(primary_key=True, sa_type=TEXT)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+    system: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class ReferenceIndex(SQLModel, table=True):
+    """Local references by the key of their target; param 0 holds those that no search parameter covers."""
+
+    __tablename__ = "reference_index"
+    __table_args__ = _PACKED
+    target: int = Field(primary_key=True, sa_type=BigInteger)
+    param: int = Field(primary_key=True, sa_type=Integer)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class StringIndex(SQLModel, table=True):
+    """Strings: `folded` without case and accents, `value` as it was."""
+
+    __tablename__ = "string_index"
+    __table_args__ = (Index("string_of_resource", "key", "param"), _PACKED)
+    param: int = Field(primary_key=True, sa_type=Integer)
+    folded: str = Field(primary_key=True, sa_type=TEXT)
+    value: str = Field(primary_key=True, sa_type=TEXT)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class DateIndex(SQLModel, table=True):
+    """Dates and periods as [low, high) in microseconds."""
+
+    __tablename__ = "date_index"
+    __table_args__ = (Index("date_range", "param", "low", "high", "key"), _PACKED)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+    param: int = Field(primary_key=True, sa_type=Integer)
+    low: int = Field(primary_key=True, sa_type=BigInteger)
+    high: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class NumberIndex(SQLModel, table=True):
+    """Numbers; the nearest double keeps their order."""
+
+    __tablename__ = "number_index"
+    __table_args__ = (Index("number_range", "param", "low", "key"), _PACKED)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+    param: int = Field(primary_key=True, sa_type=Integer)
+    low: float = Field(primary_key=True, sa_type=Double)
+    high: float = Field(primary_key=True, sa_type=Double)
+
+
+class QuantityIndex(SQLModel, table=True):
+    """Quantities by the unit they were sent with: `code` is the unit's code, or its text with system 0."""
+
+    __tablename__ = "quantity_index"
+    __table_args__ = (Index("quantity_range", "param", "low", "key"), _PACKED)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+    param: int = Field(primary_key=True, sa_type=Integer)
+    low: float = Field(primary_key=True, sa_type=Double)
+    high: float = Field(primary_key=True, sa_type=Double)
+    code: str = Field(primary_key=True, sa_type=TEXT)
+    system: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class UriIndex(SQLModel, table=True):
+    """URIs, canonicals and references to other servers."""
+
+    __tablename__ = "uri_index"
+    __table_args__ = _PACKED
+    param: int = Field(primary_key=True, sa_type=Integer)
+    value: str = Field(primary_key=True, sa_type=TEXT)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+
+
+class Setting(SQLModel, table=True):
+    """What the database knows of itself: the secret of paging links, the fingerprint of the index."""
+
+    __tablename__ = "setting"
+    name: str = Field(primary_key=True, sa_type=TEXT)
+    value: str = Field(sa_type=TEXT)
+
+
+INDEXES = (TokenIndex, ReferenceIndex, StringIndex, DateIndex, NumberIndex, QuantityIndex, UriIndex)

@@ -1,0 +1,176 @@
+"""The one writer: a thread that takes whatever plans are waiting, commits them together and answers each.
+
+While one group is being flushed to disk the next one gathers, so the price of a durable commit is shared by all
+who wait for it (group commit).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from service.errors import CartFhirError, Internal, Unavailable
+from service.fhir.operations import Applied
+from service.store.apply import ParseQuery, apply
+from service.store.drafts import Prepared
+from service.store.engine import DATABASE_ERRORS, Connection, translated
+from service.store.index import Indexer
+from service.store.query import Statements
+from service.store.staging import Staging
+
+LARGEST_GROUP = 4000  # operations; a single larger plan goes alone
+
+Outcome = tuple[Applied, ...] | BaseException
+
+
+@dataclass(slots=True)
+class Request:
+    """A prepared plan on its way, and where its answer goes."""
+
+    prepared: Prepared
+    deadline: float
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[tuple[Applied, ...]]
+
+
+class Writer:
+    """Owns the writing connection. `submit` from any event loop; `close` answers what is queued, then stops."""
+
+    def __init__(self, engine: Engine, indexer: Indexer, statements: Statements, parse_query: ParseQuery) -> None:
+        self.engine, self.indexer, self.statements, self.parse_query = engine, indexer, statements, parse_query
+        self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._connection: Connection | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="cart-fhir-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, prepared: Prepared, timeout: float) -> tuple[Applied, ...]:
+        """Waits until the plan is on disk. A plan that did not start within `timeout` seconds is refused."""
+        if self._closed:
+            raise Unavailable("The service is stopping; nothing was written", rule="stopping")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[tuple[Applied, ...]] = loop.create_future()
+        self._queue.put(Request(prepared, time.monotonic() + timeout, loop, answer))
+        return await answer
+
+    def close(self) -> None:
+        """Finishes what is queued and ends the thread."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (request := self._queue.get()) is not None:
+            group, stop = self._gather(request)
+            self._deliver(group, self._commit_all(group))
+            if stop:
+                break
+        if self._connection is not None:
+            self._connection.close()
+
+    def _gather(self, first: Request) -> tuple[list[Request], bool]:
+        group, size = [first], len(first.prepared.drafts)
+        while size < LARGEST_GROUP:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return group, True
+            group.append(following)
+            size += len(following.prepared.drafts)
+        return group, False
+
+    def _deliver(self, group: list[Request], outcomes: list[Outcome]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future, Outcome]]] = {}
+        for request, outcome in zip(group, outcomes, strict=True):
+            by_loop.setdefault(request.loop, []).append((request.answer, outcome))
+        for loop, answers in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_answer, answers)
+            except RuntimeError:  # the loop was closed while its caller no longer waited
+                pass
+
+    def _commit_all(self, group: list[Request]) -> list[Outcome]:
+        """One transaction for the group; should that fail as a whole, one for each plan."""
+        now = time.monotonic()
+        live = [request for request in group if request.deadline >= now and not request.answer.cancelled()]
+        outcomes: dict[int, Outcome] = {}
+        if live:
+            try:
+                done = self._commit([request.prepared for request in live])
+            except BaseException as error:  # noqa: BLE001 — every waiting caller must get an answer
+                done = [self._commit_alone(request, error, len(live)) for request in live]
+            outcomes = {id(request): outcome for request, outcome in zip(live, done, strict=True)}
+        late = Unavailable("The write waited too long and was not started; nothing was written", code="timeout")
+        return [outcomes.get(id(request), late) for request in group]
+
+    def _commit_alone(self, request: Request, error: BaseException, companions: int) -> Outcome:
+        if companions > 1:
+            try:
+                return self._commit([request.prepared])[0]
+            except BaseException as alone:  # noqa: BLE001
+                error = alone
+        if isinstance(error, DATABASE_ERRORS):
+            return translated(error)
+        return error
+
+    def _commit(self, group: list[Prepared]) -> list[Outcome]:
+        """Applies the plans in turn; one that fails is left out. Raises where the transaction itself fails."""
+        connection = self._connected()
+        try:
+            connection.begin_write()
+            staging = Staging(connection, self.indexer, self.statements, time.time_ns() // 1000, group)
+            outcomes = [self._apply(staging, prepared) for prepared in group]
+            staging.flush()
+        except BaseException:
+            self._recover(connection)
+            raise
+        try:
+            connection.commit()
+        except DATABASE_ERRORS as error:
+            self._recover(connection)
+            # Not tried again: a commit whose answer was lost may have happened.
+            failure = translated(error)
+            return [failure if not isinstance(outcome, CartFhirError) else outcome for outcome in outcomes]
+        return outcomes
+
+    def _apply(self, staging: Staging, prepared: Prepared) -> Outcome:
+        try:
+            outcome = apply(staging, prepared, self.parse_query)
+        except CartFhirError as error:
+            staging.discard()
+            return error
+        staging.accept()
+        return outcome
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = Connection(self.engine)
+        return self._connection
+
+    def _recover(self, connection: Connection) -> None:
+        try:
+            connection.rollback()
+        except DATABASE_ERRORS:
+            connection.invalidate()
+            self._connection = None
+
+
+def _answer(answers: list[tuple[asyncio.Future, Outcome]]) -> None:
+    for future, outcome in answers:
+        if future.cancelled():
+            continue
+        if isinstance(outcome, CartFhirError):
+            future.set_exception(outcome)
+        elif isinstance(outcome, BaseException):
+            failure = Internal("The write failed inside the service; nothing was written")
+            failure.__cause__ = outcome
+            future.set_exception(failure)
+        else:
+            future.set_result(outcome)
