@@ -1,0 +1,85 @@
+"""Where an element of a mapped resource came from: file, row, column, rule, and the line of the template."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.errors import BadRequest, NotFound
+from service.trial.mapping.engine import Mapped
+from service.trial.mapping.template import Study
+
+SEGMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[[0-9]+\])*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One source of one element. `column` None: a constant of the template."""
+
+    path: str
+    file: str
+    row: int
+    column: str | None
+    rule: str
+    template: str
+    line: int
+    passage: str
+
+    def __str__(self) -> str:
+        source = f"{self.file}, row {self.row}, column {self.column}" if self.column else "a constant of the template"
+        passage = f" [{self.passage}]" if self.passage and self.column else ""
+        return f"{self.path} ← {source}{passage}; rule {self.rule} ({self.template}, line {self.line})"
+
+
+def explain(study: Study, mapped: Iterable[Mapped], reference: str, path: str = "") -> list[Explanation]:
+    """The sources of the element at `path` of `Type/id`, and of all below it.
+
+    `path` is a FHIRPath of names and indexes (`Observation.value.code`; an index may be left out, the type too).
+    Raises NotFound for a resource or element that the mapping did not make, BadRequest for another expression.
+    """
+    one = next((one for one in mapped if one.reference == reference), None)
+    if one is None:
+        raise NotFound(f"The mapping of {study.name} makes no {reference}")
+    template = study.templates[one.template]
+    passages = dict(one.passages)
+    wanted = _segments(path.removeprefix(one.resource["resourceType"]).removeprefix("."))
+    found = [
+        Explanation(
+            origin.path,
+            template.table.file,
+            origin.row,
+            origin.column,
+            f"{one.template}.{one.rule}",
+            template.file,
+            origin.line,
+            passages.get(origin.row, ""),
+        )
+        for origin in one.origins
+        if _under(_segments(origin.path)[1:], wanted)
+    ]
+    if not found:
+        raise NotFound(f"{reference} has no element at this path", expression=path)
+    return list(dict.fromkeys(found))
+
+
+def _segments(path: str) -> list[tuple[str, str]]:
+    segments = []
+    for part in path.split(".") if path else []:
+        found = SEGMENT.fullmatch(part)
+        if found is None:
+            raise BadRequest("Only names and indexes can be explained", expression=path, code="not-supported")
+        segments.append((found[1], found[2]))
+    return segments
+
+
+def _under(actual: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> bool:
+    """Whether the element is the wanted one or below it; an element that stands around it explains it too."""
+    return all(_same(*pair) for pair in zip(actual, wanted, strict=False)) and len(actual) >= len(wanted)
+
+
+def _same(actual: tuple[str, str], wanted: tuple[str, str]) -> bool:
+    """Same index where one is wanted; `value` is any `valueX` (hl7.org/fhir/R4/fhirpath.html#polymorphism)."""
+    name, index = actual
+    choice = name.startswith(wanted[0]) and name[len(wanted[0]) :][:1].isupper()
+    return (name == wanted[0] or choice) and wanted[1] in ("", index)
