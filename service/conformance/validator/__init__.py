@@ -1,0 +1,78 @@
+"""Is this resource valid: against R4, and against the profiles that it claims or that are asked for.
+
+Every finding of a resource is given at once. Source: https://hl7.org/fhir/R4/validation.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from service.conformance.definitions import Definitions
+from service.conformance.terminology import Terminology
+from service.conformance.validator.containment import contained_check, standalone_check
+from service.conformance.validator.findings import Check, Finding, at
+from service.conformance.validator.invariants import Invariants
+from service.conformance.validator.profiles import Profiles
+from service.conformance.validator.shapes import Shapes
+from service.conformance.validator.types import Types
+from service.errors import BadRequest, Issue, Unprocessable
+
+__all__ = ["Validator"]
+
+
+class Validator:
+    """Checks resources; what a type or profile needs is compiled at its first use and kept."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self.terminology = Terminology(definitions)
+        shapes = Shapes(definitions)
+        self._invariants = Invariants()
+        self._types = types = Types(shapes, self.terminology, self._invariants)
+        self._profiles = Profiles(shapes, self.terminology, types, self._invariants)
+        resource = self._profiles.claimed(types.resource)
+        types.standalone = self._standalone = standalone_check(resource)
+        types.contained = contained_check(resource)
+        types.of_profile = self._profiles.of_data_type
+        types.extension_rule = self._profiles.extension_rule
+        self._standalone: Check
+
+    def check(self, resource: Any, profiles: Sequence[str] = ()) -> list[Issue]:
+        """All findings, errors first; `profiles` are applied besides those of `meta.profile`. Never raises."""
+        try:
+            found = self._standalone(resource) or []
+            for url in profiles:
+                found += self._profiles.apply(url, resource, None) or []
+        except RecursionError:
+            found = [Finding("structure", "json-too-deep", "The resource nests too deep")]
+        if not found:
+            return []
+        name = resource.get("resourceType") if isinstance(resource, dict) else None
+        root = name if isinstance(name, str) and name in self._definitions.resource_types else "Resource"
+        unique = {(finding.path, finding.rule, finding.text): finding for finding in at(root, found)}
+        return sorted(map(_issue, unique.values()), key=lambda issue: issue.severity != "error")
+
+    def require(self, resource: Any, profiles: Sequence[str] = ()) -> None:
+        """Raises BadRequest where R4 itself is violated, Unprocessable where only profiles are."""
+        issues = self.check(resource, profiles)
+        errors = [issue for issue in issues if issue.severity == "error"]
+        if errors:
+            base = any(self.is_base(issue) for issue in errors)
+            raise (BadRequest if base else Unprocessable)(issues=errors)
+
+    def is_base(self, issue: Issue) -> bool:
+        """Whether the issue is against R4 itself: a rule of a type, not of a profile."""
+        structure = self._definitions.structure(issue.source) if issue.source else None
+        return structure is None or structure.derivation != "constraint"
+
+
+def _issue(finding: Finding) -> Issue:
+    return Issue(
+        finding.code,
+        finding.text,
+        finding.path,
+        finding.rule,
+        finding.severity,
+        source=finding.source,
+    )

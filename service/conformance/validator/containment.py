@@ -1,0 +1,98 @@
+"""Contained resources: who may be contained, and whether local references and contained resources meet.
+
+Source: https://hl7.org/fhir/R4/references.html#contained (dom-2 to dom-5, ref-1)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.conformance.validator.findings import Check, Finding, one
+
+
+def contained_check(resource: Check) -> Check:
+    """What a contained resource must be besides valid: an id, no contained of its own, no version and labels."""
+
+    def check(value: Any) -> list[Finding] | None:
+        found = resource(value) or []
+        if type(value) is not dict:
+            return found or None
+        if "id" not in value:
+            found += one("required", "contained-id", "A contained resource has an id", ".id")
+        if "contained" in value:
+            found += one("invariant", "dom-2", "A contained resource contains none itself", ".contained")
+        meta = value.get("meta")
+        if type(meta) is dict:
+            if "versionId" in meta or "lastUpdated" in meta:
+                found += one("invariant", "dom-4", "A contained resource has no versionId and no lastUpdated", ".meta")
+            if "security" in meta:
+                found += one("invariant", "dom-5", "A contained resource has no security label", ".meta.security")
+        return found or None
+
+    return check
+
+
+def standalone_check(resource: Check) -> Check:
+    """A resource that is not contained: its local references are looked up in it."""
+
+    def check(value: Any) -> list[Finding] | None:
+        found = resource(value)
+        has_contained = type(value) is dict and "contained" in value
+        if found is None and not has_contained:
+            return None
+        found = found or []
+        ids = _contained_ids(value)
+        if any(finding.fragment is not None for finding in found):
+            found = [finding for finding in found if finding.fragment is None or not _resolves(finding.fragment, ids)]
+            for finding in found:
+                finding.fragment = None
+        if has_contained:
+            found += _unreferenced(value)
+        return found or None
+
+    return check
+
+
+def _resolves(fragment: str, ids: set[str]) -> bool:
+    return fragment == "" or fragment in ids
+
+
+def _contained_ids(value: Any) -> set[str]:
+    contained = value.get("contained") if isinstance(value, dict) else None
+    return {
+        item["id"]
+        for item in (contained if isinstance(contained, list) else ())
+        if isinstance(item, dict) and isinstance(item.get("id"), str)
+    }
+
+
+def _unreferenced(value: dict[str, Any]) -> list[Finding]:
+    """dom-3: somebody refers to each contained resource, or it refers to its container."""
+    outside = {name: part for name, part in value.items() if name != "contained"}
+    named = set(_local(outside))
+    found: list[Finding] = []
+    contained = value["contained"] if isinstance(value["contained"], list) else []
+    own = [set(_local(item)) for item in contained]
+    for index, item in enumerate(contained):
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str):
+            continue
+        others = set().union(named, *(names for place, names in enumerate(own) if place != index))
+        if item["id"] not in others and "" not in own[index]:
+            text = "dom-3: a contained resource is referred to from the resource around it"
+            found += one("invariant", "dom-3", text, f".contained[{index}]")
+    return found
+
+
+def _local(value: Any) -> list[str]:
+    """What stands behind '#' in the strings of a value."""
+    found, todo = [], [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, str):
+            if item.startswith("#"):
+                found.append(item[1:])
+        elif isinstance(item, dict):
+            todo.extend(item.values())
+        elif isinstance(item, list):
+            todo.extend(item)
+    return found

@@ -1,0 +1,99 @@
+"""What the checks report on their way up: a place relative to the value checked, and the rule.
+
+A check gives None (all well) or a list of findings; containers put their own name in front. Nothing is built, and no
+path is written, while everything is well. Texts name rules and allowed values, never a value of the data.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+Found = "list[Finding] | None"
+Check = Callable[[Any], "list[Finding] | None"]
+_NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
+_LIST_AT_MOST = 24
+
+
+class Finding:
+    """One broken rule. `fragment` marks a local reference that the resource around it may still resolve."""
+
+    __slots__ = ("code", "fragment", "path", "rule", "severity", "source", "text")
+
+    def __init__(self, code: str, rule: str, text: str, path: str = "", severity: str = "error") -> None:
+        self.code = code
+        self.rule = rule
+        self.text = text
+        self.path = path
+        self.severity = severity
+        self.source: str | None = None
+        self.fragment: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Finding({self.path!r}, {self.rule!r})"
+
+
+def one(code: str, rule: str, text: str, path: str = "") -> list[Finding]:
+    """A list with one finding."""
+    return [Finding(code, rule, text, path)]
+
+
+def at(prefix: str, found: list[Finding]) -> list[Finding]:
+    """The findings seen from the container; changed in place."""
+    for finding in found:
+        finding.path = prefix + finding.path
+    return found
+
+
+def sourced(source: str, found: list[Finding]) -> list[Finding]:
+    """The findings with the canonical of their definition, where a narrower one is not given."""
+    for finding in found:
+        if finding.source is None:
+            finding.source = source
+    return found
+
+
+def both(first: Check, second: Check) -> Check:
+    """One check of two; `second` must bear any value."""
+
+    def check(value: Any) -> list[Finding] | None:
+        found = first(value)
+        more = second(value)
+        if more is None:
+            return found
+        return more if found is None else found + more
+
+    return check
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`; did you mean “status”?` where a name is near, else nothing."""
+    match = difflib.get_close_matches(name[:64], list(names), n=1, cutoff=0.7)
+    return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def place(name: str) -> str:
+    """`.name` for a key that looks like an element; nothing for one that may be data."""
+    return f".{name}" if _NAME.fullmatch(name) else ""
+
+
+def listed(values: Iterable[str]) -> str:
+    """At most 24 values, sorted and joined by comma."""
+    ordered = sorted(values)
+    more = f" and {len(ordered) - _LIST_AT_MOST} more" if len(ordered) > _LIST_AT_MOST else ""
+    return ", ".join(ordered[:_LIST_AT_MOST]) + more
+
+
+def wrong_kind(value: Any, expected: str) -> list[Finding]:
+    """The value is of another JSON type than `expected` ('a string', 'an object'…)."""
+    if value is None:
+        return one("structure", "null-value", "null is not allowed: leave the element out")
+    if isinstance(value, list):
+        return one("structure", "array-unexpected", f"This element does not repeat: {expected} is needed, not an array")
+    if expected == "an object":
+        return one("structure", "object-expected", "An object is needed here")
+    if isinstance(value, dict):
+        return one("structure", "primitive-type", f"{expected.capitalize()} is needed here, not an object")
+    return one("structure", "primitive-type", f"{expected.capitalize()} is needed here, written as such in JSON")

@@ -1,0 +1,257 @@
+"""R4 invariants written in Python: those that are frequent, or that FHIRPath cannot state without the whole resource.
+
+`NATIVE` maps the key to a function that is true where the rule holds; it gets an object of any content. A key that
+several types share with another meaning stands as `key@path`. Source: the constraints of the R4 snapshots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from service.conformance.validator.dates import certainly_after
+
+Object = dict[str, Any]
+Holds = Callable[[Object], bool]
+_UCUM = "http://unitsofmeasure.org"
+_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+_VER_STATUS = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+_ALLERGY = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
+
+
+def has(value: Object, *names: str) -> bool:
+    """Whether one of the elements is there, as value or as extension of a primitive."""
+    return any(name in value or f"_{name}" in value for name in names)
+
+
+def chosen(value: Object, element: str) -> bool:
+    """Whether `element[x]` is there in some type."""
+    start = len(element)
+    return any(
+        name.removeprefix("_").startswith(element) and name.removeprefix("_")[start : start + 1].isupper()
+        for name in value
+    )
+
+
+def objects(value: Any) -> list[Object]:
+    """The objects of an element that repeats; none where it is malformed."""
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def coded(concept: Any, system: str, *codes: str) -> bool:
+    """Whether a CodeableConcept has one of the codes of the system."""
+    codings = [coding for part in objects(concept) for coding in objects(part.get("coding"))]
+    return any(coding.get("system") == system and coding.get("code") in codes for coding in codings)
+
+
+def number(value: Any) -> Decimal | int | None:
+    """The value if it is a number."""
+    return value if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
+
+
+def implies(first: str, *then: str) -> Holds:
+    """If `first` is there, one of the others is."""
+    return lambda value: not has(value, first) or has(value, *then)
+
+
+def some(*names: str) -> Holds:
+    """At least one of the elements."""
+    return lambda value: has(value, *names)
+
+
+def not_both(first: str, second: str) -> Holds:
+    """Not the two together."""
+    return lambda value: not (has(value, first) and has(value, second))
+
+
+def exactly_one(first: str, second: str) -> Holds:
+    """One of the two, not both."""
+    return lambda value: has(value, first) != has(value, second)
+
+
+def distinct(values: Iterable[Any]) -> bool:
+    """No value stands twice."""
+    texts = [value for value in values if isinstance(value, str)]
+    return len(texts) == len(set(texts))
+
+
+def not_negative(name: str) -> Holds:
+    """The number is 0 or more."""
+    return lambda value: (found := number(value.get(name))) is None or found >= 0
+
+
+def in_order(start: str, end: str) -> Holds:
+    """`start` is not certainly after `end`."""
+    return lambda value: not certainly_after(value.get(start), value.get(end))
+
+
+def _positive_ucum(value: Object) -> bool:
+    amount = number(value.get("value"))
+    return _ucum(value) and (amount is None or amount > 0)
+
+
+def _ucum(value: Object) -> bool:
+    return (has(value, "code") or not has(value, "value")) and value.get("system", _UCUM) == _UCUM
+
+
+def _count(value: Object) -> bool:
+    amount = number(value.get("value"))
+    whole = amount is None or isinstance(amount, int) or amount == amount.to_integral_value()
+    return _ucum(value) and value.get("code", "1") == "1" and whole
+
+
+def _duration(value: Object) -> bool:
+    return not has(value, "code") or (value.get("system") == _UCUM and has(value, "value"))
+
+
+def _ratio(value: Object) -> bool:
+    both = has(value, "numerator") == has(value, "denominator")
+    return both and (has(value, "numerator") or has(value, "extension"))
+
+
+def _range(value: Object) -> bool:
+    low, high = value.get("low"), value.get("high")
+    if not isinstance(low, dict) or not isinstance(high, dict):
+        return True
+    same = all(low.get(name) == high.get(name) for name in ("system", "code", "unit"))
+    first, last = number(low.get("value")), number(high.get("value"))
+    return not same or first is None or last is None or first <= last
+
+
+def _obs_7(value: Object) -> bool:
+    code = value.get("code")
+    if "component" not in value or not isinstance(code, dict) or not chosen(value, "value"):
+        return True
+    own = objects(code.get("coding"))
+    parts = [part.get("code") for part in objects(value["component"])]
+    return not any(coding in own for part in objects(parts) for coding in objects(part.get("coding")))
+
+
+def _bundle(*types: str) -> Callable[[str], Holds]:
+    def of_entries(name: str) -> Holds:
+        return lambda value: all(
+            has(entry, name) == (value.get("type") in types) for entry in objects(value.get("entry"))
+        )
+
+    return of_entries
+
+
+def _con_4(value: Object) -> bool:
+    return not chosen(value, "abatement") or coded(
+        value.get("clinicalStatus"), _CLINICAL, "resolved", "remission", "inactive"
+    )
+
+
+def _con_5(value: Object) -> bool:
+    wrong = coded(value.get("verificationStatus"), _VER_STATUS, "entered-in-error")
+    return not wrong or not has(value, "clinicalStatus")
+
+
+def _link_ids(value: Object) -> Iterable[Any]:
+    for item in objects(value.get("item")):
+        yield item.get("linkId")
+        yield from _link_ids(item)
+
+
+def _codes(value: Object) -> Iterable[Any]:
+    for concept in objects(value.get("concept")):
+        yield concept.get("code")
+        yield from _codes(concept)
+
+
+def _parameter(value: Object) -> bool:
+    return has(value, "part") + chosen(value, "value") + has(value, "resource") == 1
+
+
+def _tim_9(value: Object) -> bool:
+    when = value.get("when")
+    if not has(value, "offset"):
+        return True
+    return isinstance(when, list) and bool(when) and not {"C", "CM", "CD", "CV"} & {str(item) for item in when}
+
+
+NATIVE: dict[str, Holds] = {
+    "age-1": _positive_ucum,
+    "ait-1": lambda v: coded(v.get("verificationStatus"), _ALLERGY, "entered-in-error") or has(v, "clinicalStatus"),
+    "ait-2": lambda v: (
+        not coded(v.get("verificationStatus"), _ALLERGY, "entered-in-error") or not has(v, "clinicalStatus")
+    ),
+    "app-1": some("type", "actor"),
+    "app-2": lambda v: has(v, "start") == has(v, "end"),
+    "app-3": lambda v: (
+        (has(v, "start") and has(v, "end")) or v.get("status") in ("proposed", "cancelled", "waitlist")
+    ),
+    "app-4": lambda v: not has(v, "cancelationReason") or v.get("status") in ("noshow", "cancelled"),
+    "apr-1": some("participantType", "actor"),
+    "att-1": implies("data", "contentType"),
+    "bdl-1": lambda v: not has(v, "total") or v.get("type") in ("searchset", "history"),
+    "bdl-2": lambda v: (
+        v.get("type") == "searchset" or not any(has(entry, "search") for entry in objects(v.get("entry")))
+    ),
+    "bdl-3": _bundle("batch", "transaction", "history")("request"),
+    "bdl-4": _bundle("batch-response", "transaction-response", "history")("response"),
+    "bdl-5": some("resource", "request", "response"),
+    "bdl-8": lambda v: "/_history/" not in str(v.get("fullUrl", "")),
+    "ces-1": exactly_one("category", "productOrService"),
+    "cmp-1": some("text", "entry", "section"),
+    "cmp-2": not_both("emptyReason", "entry"),
+    "cnt-3": _count,
+    "con-1": some("summary", "assessment"),
+    "con-2": some("code", "detail"),
+    "con-4": _con_4,
+    "con-5": _con_5,
+    "cpl-3": not_both("detail", "reference"),
+    "cpt-2": implies("value", "system"),
+    "csd-1": lambda v: distinct(_codes(v)),
+    "dis-1": _ucum,
+    "drq-1": exactly_one("path", "searchParam"),
+    "drq-2": exactly_one("path", "searchParam"),
+    "drt-1": _duration,
+    "exp-1": some("expression", "reference"),
+    "fhs-1": lambda v: not (chosen(v, "age") and chosen(v, "born")),
+    "fhs-2": lambda v: chosen(v, "age") or not has(v, "estimatedAge"),
+    "gol-1": lambda v: not chosen(v, "detail") or has(v, "measure"),
+    "grp-1": lambda v: not has(v, "member") or v.get("actual") is True,
+    "imm-1": some("documentType", "reference"),
+    "inv-1@Parameters.parameter": _parameter,
+    "inv-1@Task": in_order("authoredOn", "lastModified"),
+    "ipn-1": some("identifier", "name"),
+    "lnk-1": lambda v: not isinstance(v.get("item"), list) or len(v["item"]) > 1,
+    "lst-1": not_both("emptyReason", "entry"),
+    "mad-1": lambda v: has(v, "dose") or chosen(v, "rate"),
+    "mdd-1": in_order("whenPrepared", "whenHandedOver"),
+    "mrp-1": lambda v: v.get("type") != "data-collection" or not has(v, "group"),
+    "obs-3": some("low", "high", "text"),
+    "obs-6": lambda v: "dataAbsentReason" not in v or not chosen(v, "value"),
+    "obs-7": _obs_7,
+    "opd-1": some("type", "part"),
+    "org-1": some("identifier", "name"),
+    "org-2": lambda v: v.get("use") != "home",
+    "org-3": lambda v: v.get("use") != "home",
+    "pat-1": some("name", "telecom", "address", "organization"),
+    "per-1": in_order("start", "end"),
+    "ppc-1": some("policy", "policyRule"),
+    "prr-1": implies("orderDetail", "code"),
+    "qrs-1": not_both("answer", "item"),
+    "qty-3": implies("code", "system"),
+    "que-2": lambda v: distinct(_link_ids(v)),
+    "rat-1": _ratio,
+    "rng-2": _range,
+    "rqg-1": exactly_one("resource", "action"),
+    "sev-1": not_both("name", "query"),
+    "tim-1": implies("duration", "durationUnit"),
+    "tim-2": implies("period", "periodUnit"),
+    "tim-4": not_negative("duration"),
+    "tim-5": not_negative("period"),
+    "tim-6": implies("periodMax", "period"),
+    "tim-7": implies("durationMax", "duration"),
+    "tim-8": implies("countMax", "count"),
+    "tim-9": _tim_9,
+    "tim-10": not_both("timeOfDay", "when"),
+    "vsd-1": some("valueSet", "system"),
+    "vsd-2": lambda v: not has(v, "concept", "filter") or has(v, "system"),
+    "vsd-3": not_both("concept", "filter"),
+}

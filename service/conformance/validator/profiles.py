@@ -1,0 +1,131 @@
+"""Profiles and extension definitions: what they add to the R4 types, compiled at the first use of each.
+
+Source: https://hl7.org/fhir/R4/profiling.html and https://hl7.org/fhir/R4/defining-extensions.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from service.conformance.records import canonical
+from service.conformance.terminology import Terminology
+from service.conformance.validator.findings import Check, Finding, at, one, sourced
+from service.conformance.validator.invariants import Invariants
+from service.conformance.validator.narrowing import Narrowing, Rule
+from service.conformance.validator.native import chosen
+from service.conformance.validator.shapes import Shapes
+from service.conformance.validator.trees import ancestors, tree
+from service.conformance.validator.types import Types
+
+
+class Profiles:
+    """Checks by canonical. A profile that is not known is reported as information, never as an error."""
+
+    def __init__(self, shapes: Shapes, terminology: Terminology, types: Types, invariants: Invariants) -> None:
+        self._definitions = shapes.definitions
+        self._known = frozenset(self._definitions.structures())
+        self._narrowing = Narrowing(shapes, terminology, types, invariants, self.apply)
+        self._compiled: dict[str, tuple[str, Rule, bool] | None] = {}
+
+    def claimed(self, resource: Check) -> Check:
+        """A resource with the profiles that its `meta.profile` claims."""
+
+        def check(value: Any) -> list[Finding] | None:
+            found = resource(value)
+            meta = value.get("meta") if type(value) is dict else None
+            if type(meta) is not dict or "profile" not in meta or "resourceType" not in value:
+                return found
+            claims = meta["profile"]
+            for index, url in enumerate(claims if isinstance(claims, list) else ()):
+                more = self.apply(url, value, f".meta.profile[{index}]") if isinstance(url, str) else None
+                if more is not None:
+                    found = (found or []) + more
+            return found
+
+        return check
+
+    def apply(self, url: str, value: Any, claim: str | None = None) -> list[Finding] | None:
+        """The findings of the profile in a resource; `claim` is where the resource names the profile."""
+        compiled = self._profile(canonical(url))
+        if compiled is None:
+            if self._definitions.structure(url) is not None:
+                return None
+            text = "This profile is not known here: the resource was checked without it"
+            return [Finding("not-supported", "profile-unknown", text, claim or "", "information")]
+        name, rule, _ = compiled
+        if type(value) is not dict or value.get("resourceType") != name:
+            return sourced(canonical(url), one("structure", "profile-type", f"The profile is for {name}", claim or ""))
+        return rule(value, value)
+
+    def of_data_type(self, url: str) -> Check | None:
+        """The check of a profile of a data type, e.g. SimpleQuantity; None for R4 types and unknown ones."""
+        compiled = self._profile(canonical(url))
+        if compiled is None:
+            return None
+        rule = compiled[1]
+        return lambda value: rule(value, value) if type(value) is dict else None
+
+    def extension_rule(self, modifier: bool) -> Check:
+        """Every Extension: ext-1, and its definition where it is known. `modifier`: it stands in modifierExtension."""
+
+        def check(value: Any) -> list[Finding] | None:
+            if type(value) is not dict:
+                return None
+            found: list[Finding] = []
+            if ("extension" in value) == chosen(value, "value"):
+                text = "ext-1: an extension has either a value or extensions of its own"
+                found += sourced(_EXTENSION, one("invariant", "ext-1", text))
+            url = value.get("url")
+            if isinstance(url, str):
+                found += self._defined(url, value, modifier)
+            return found or None
+
+        return check
+
+    def _defined(self, url: str, value: dict[str, Any], modifier: bool) -> list[Finding]:
+        compiled = self._profile(url) if url in self._known else None
+        if compiled is None or compiled[0] != "Extension":
+            if not modifier:
+                return []
+            text = "This modifier extension is not known here: it cannot be ignored, so the resource is refused"
+            return sourced(_EXTENSION, one("extension", "modifier-extension-unknown", text, ".url"))
+        found = compiled[1](value, value) or []
+        if compiled[2] != modifier:
+            place = "modifierExtension" if compiled[2] else "extension"
+            found += sourced(url, one("extension", "extension-place", f"This extension belongs in {place}", ".url"))
+        return found
+
+    def _profile(self, url: str) -> tuple[str, Rule, bool] | None:
+        """(type, rule, modifier) of a known profile."""
+        if url not in self._known:
+            return None
+        if url not in self._compiled:
+            chain = ancestors(self._definitions, url)
+            self._compiled[url] = self._compile(url, chain) if chain else None
+        return self._compiled[url]
+
+    def _compile(self, url: str, chain: list[Any]) -> tuple[str, Rule, bool]:
+        root = tree(chain)
+        name = chain[-1].type
+        # Profiles may refer to themselves (a slice that is an Observation of the same profile).
+        cell: list[Rule] = []
+        self._compiled[url] = name, lambda value, whole: cell[0](value, whole), root.modifier
+        rule = self._narrowing.of_type(name, root)
+        version = chain[-1].version
+        cell.append(_sourced(rule, f"{url}|{version}" if version else url))
+        return name, cell[0], root.modifier
+
+
+_EXTENSION = "http://hl7.org/fhir/StructureDefinition/Extension|4.0.1"
+
+
+def _sourced(rule: Rule, source: str) -> Rule:
+    def check(value: Any, whole: Any) -> list[Finding] | None:
+        found = rule(value, whole)
+        return sourced(source, found) if found else None
+
+    return check
+
+
+__all__ = ["Callable", "Profiles", "at"]
