@@ -71,10 +71,12 @@ class Plan:
     """Operations that succeed or fail together, whatever their order (hl7.org/fhir/R4/http.html#trules).
 
     `places` names each operation in errors (`Bundle.entry[3]`); empty for a single interaction.
+    `base` is our own FHIR base: absolute references to it are kept as relative ones.
     """
 
     operations: tuple[Operation, ...]
     places: tuple[str, ...] = ()
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ _URI_ELEMENTS = frozenset(
 )
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?\Z")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.*)\Z", re.DOTALL)
+_RESTFUL = re.compile(r"(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
 _NARRATIVE = re.compile(r"""((?:href|src)\s*=\s*["'])(urn:(?:uuid|oid):[^"']+)""")
 
 Container = dict[str, Any] | list[Any]
@@ -101,23 +102,27 @@ def _sort_reference(node: dict[str, Any], key: str, value: str, links: Links) ->
         links.absolute.append((node, key, value))
 
 
-def relink(links: Links, targets: dict[str, str]) -> tuple[list[Link], list[Link]]:
+def relink(links: Links, targets: dict[str, str], full_url: str | None = None) -> tuple[list[Link], list[Link]]:
     """Rewrites every link to a fullUrl in `targets` (fullUrl → `Type/id`).
 
+    `full_url` is that of the entry itself: where it is a RESTful URL, the entry's relative references are seen from
+    its base (https://hl7.org/fhir/R4/bundle.html#references).
     Returns the local references that there are now and the `urn:` references left over. The links keep their
     original text, so that a second call with other targets (a retried plan) starts from what was sent.
     """
-    here, left = list(links.local), []
-    for container, key, text in links.urn:
+    left = []
+    base = _RESTFUL.match(full_url) if full_url else None
+    here = []
+    for container, key, text in links.local:
+        target = targets.get(base[1] + text, text) if base else text
+        container[key] = target
+        here.append((container, key, target))
+    for container, key, text in (*links.urn, *links.absolute):
         if text in targets:
             container[key] = targets[text]
             here.append((container, key, targets[text]))
-        else:
+        elif text.startswith("urn:"):
             left.append((container, key, text))
-    for container, key, text in links.absolute:
-        if text in targets:
-            container[key] = targets[text]
-            here.append((container, key, targets[text]))
     for container, key, text in links.uris:
         container[key] = targets.get(text, text)
     for container, key, text in links.narrative:

@@ -57,6 +57,9 @@ def prepare(plan: Plan, indexer: Indexer) -> Prepared:
     """Everything about the plan that needs no database. Raises BadRequest for links that lead nowhere."""
     places = plan.places or (None,) * len(plan.operations)
     drafts = [_draft(operation, place) for operation, place in zip(plan.operations, places, strict=True)]
+    for draft in drafts if plan.base else ():
+        if draft.links is not None and draft.links.absolute:
+            references.localize(draft.links, plan.base)
     linked = not any(_depends(draft) for draft in drafts)
     if linked:
         targets = full_urls(drafts)
@@ -102,7 +105,7 @@ def full_urls(drafts: list[Draft]) -> dict[str, str]:
 def link(draft: Draft, targets: dict[str, str]) -> None:
     """Rewrites the draft's links; a `urn:` reference that no entry has is a BadRequest with its place."""
     assert draft.links is not None
-    draft.local, left = references.relink(draft.links, targets)
+    draft.local, left = references.relink(draft.links, targets, getattr(draft.operation, "full_url", None))
     if left:
         container, key, _ = left[0]
         error = BadRequest(

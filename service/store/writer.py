@@ -104,7 +104,7 @@ class Writer:
         if live:
             try:
                 done = self._commit([request.prepared for request in live])
-            except BaseException as error:  # noqa: BLE001 — every waiting caller must get an answer
+            except BaseException as error:
                 done = [self._commit_alone(request, error, len(live)) for request in live]
             outcomes = {id(request): outcome for request, outcome in zip(live, done, strict=True)}
         late = Unavailable("The write waited too long and was not started; nothing was written", code="timeout")
@@ -114,7 +114,7 @@ class Writer:
         if companions > 1:
             try:
                 return self._commit([request.prepared])[0]
-            except BaseException as alone:  # noqa: BLE001
+            except BaseException as alone:
                 error = alone
         if isinstance(error, DATABASE_ERRORS):
             return translated(error)

@@ -1,0 +1,260 @@
+"""A batch or transaction Bundle to operations, and what they did back to a response Bundle.
+
+Source: https://hl7.org/fhir/R4/http.html#transaction and https://hl7.org/fhir/R4/bundle.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+from service.errors import BadRequest, CartFhirError, Issue
+from service.fhir.json import encode
+from service.fhir.operations import Applied, Create, Delete, Operation, Plan, Read, Search, SearchPage, Stored, Update
+from service.fhir.search import Query
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_URL = re.compile(
+    r"(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>\d{1,18}))?)?(?:\?(?P<query>.*))?\Z",
+    re.DOTALL,
+)
+_ETAG = re.compile(r'(?:W/)?"?(\d{1,18})"?\Z')
+
+ParseQuery = Callable[[str, list[tuple[str, str]], bool], Query]  # (type, pairs, strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: what it asks for, or why it cannot be understood. `resource` is what it sends, to be validated."""
+
+    place: str
+    method: str
+    operation: Operation | None = None
+    error: CartFhirError | None = None
+    resource: dict[str, Any] | None = None
+    if_none_match: int | None = None
+
+
+def parse(body: dict[str, Any], parse_query: ParseQuery, base: str, max_entries: int) -> list[Entry]:
+    """The entries of a batch or transaction. Raises BadRequest for another Bundle or too many entries."""
+    if body.get("resourceType") != "Bundle" or body.get("type") not in ("batch", "transaction"):
+        text = "The FHIR base takes a Bundle of type batch or transaction"
+        raise BadRequest(text, expression="Bundle.type", code="value", rule="bundle-type")
+    entries = body.get("entry", [])
+    if not isinstance(entries, list):
+        raise BadRequest("Bundle.entry is a list", expression="Bundle.entry", rule="type-mismatch")
+    if len(entries) > max_entries:
+        text = f"The bundle has {len(entries)} entries, more than {max_entries}"
+        raise BadRequest(text, expression="Bundle.entry", code="too-costly", rule="too-many-entries")
+    reader = _EntryReader(parse_query, base)
+    return [reader.entry(index, entry) for index, entry in enumerate(entries)]
+
+
+def transaction(entries: Sequence[Entry], base: str, issues: Sequence[Issue] = ()) -> Plan:
+    """All entries as one plan. Raises one BadRequest with every entry's error and the `issues` found elsewhere."""
+    errors = [issue for entry in entries if entry.error for issue in entry.error.issues]
+    if errors or issues:
+        raise BadRequest(issues=[*errors, *issues])
+    operations = tuple(entry.operation for entry in entries if entry.operation is not None)
+    return Plan(operations, tuple(entry.place for entry in entries), base)
+
+
+class _EntryReader:
+    """Reads entries one by one; a fullUrl that stands twice is an error of the second."""
+
+    def __init__(self, parse_query: ParseQuery, base: str) -> None:
+        self.parse_query, self.base = parse_query, base.rstrip("/") + "/"
+        self.full_urls: dict[str, str] = {}
+
+    def entry(self, index: int, entry: Any) -> Entry:
+        place = f"Bundle.entry[{index}]"
+        try:
+            return self._read(place, entry)
+        except CartFhirError as error:
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            resource = resource if isinstance(resource, dict) else None
+            issues = [issue if issue.expression else issue.under(place) for issue in error.issues]
+            return Entry(place, "", None, type(error)(issues=issues, headers=error.headers), resource)
+
+    def _read(self, place: str, entry: Any) -> Entry:
+        if not isinstance(entry, dict):
+            raise BadRequest("An entry is an object", expression=place, rule="type-mismatch")
+        request = entry.get("request")
+        if not isinstance(request, dict):
+            text = "Every entry of a batch or transaction has a request"
+            raise BadRequest(text, expression=f"{place}.request", code="required", rule="required-element")
+        method, url = request.get("method"), request.get("url")
+        if method not in METHODS:
+            text = f"request.method is one of {', '.join(METHODS)}"
+            raise BadRequest(text, expression=f"{place}.request.method", code="value", rule="code-invalid")
+        match = _URL.match(url.removeprefix(self.base).lstrip("/")) if isinstance(url, str) else None
+        if match is None:
+            text = "request.url is [type], [type]/[id], [type]/[id]/_history/[version] or [type]?[query]"
+            raise BadRequest(text, expression=f"{place}.request.url", code="value", rule="malformed-url")
+        full_url = self._full_url(place, entry.get("fullUrl"))
+        resource = entry.get("resource")
+        if method in ("POST", "PUT"):
+            resource = _sent(place, resource, match["type"])
+        operation = self._operation(place, method, match, request, resource, full_url)
+        return Entry(place, method, operation, None, resource, _etag(place, request, "ifNoneMatch"))
+
+    def _full_url(self, place: str, full_url: Any) -> str | None:
+        if not isinstance(full_url, str):
+            return None
+        other = self.full_urls.setdefault(full_url, place)
+        if other != place:
+            text = f"The fullUrl is that of {other} already"
+            raise BadRequest(text, expression=f"{place}.fullUrl", code="duplicate", rule="duplicate-full-url")
+        return full_url
+
+    def _operation(
+        self, place: str, method: str, url: re.Match[str], request: dict[str, Any], resource: Any, full_url: str | None
+    ) -> Operation:
+        type_, id_ = url["type"], url["id"]
+        if method in ("GET", "HEAD"):
+            if id_ is None:
+                return Search(self.parse_query(type_, _pairs(url["query"] or ""), False))
+            return Read(type_, id_, int(url["version"]) if url["version"] else None)
+        if url["version"]:
+            raise BadRequest("A version cannot be changed", expression=f"{place}.request.url", rule="malformed-url")
+        if_match = _etag(place, request, "ifMatch")
+        if method == "POST":
+            return self._create(place, url, request, resource, full_url)
+        if method == "PUT":
+            where = self._where(place, type_, id_, url["query"], "request.url")
+            if id_ is not None and resource.get("id") != id_:
+                text = "The resource's id is that of request.url"
+                raise BadRequest(text, expression=f"{place}.resource.id", code="value", rule="id-mismatch")
+            return Update(resource, where, if_match, full_url)
+        if method == "DELETE":
+            return Delete(type_, id_, self._where(place, type_, id_, url["query"], "request.url"), if_match)
+        text = "PATCH in a bundle is not supported; send the whole resource by PUT"
+        raise BadRequest(text, expression=f"{place}.request.method", code="not-supported", rule="not-supported")
+
+    def _create(
+        self, place: str, url: re.Match[str], request: dict[str, Any], resource: Any, full_url: str | None
+    ) -> Operation:
+        if url["id"] or url["query"] is not None:
+            text = "request.url of a POST is the type alone; conditions stand in ifNoneExist"
+            raise BadRequest(text, expression=f"{place}.request.url", code="value", rule="malformed-url")
+        condition = request.get("ifNoneExist")
+        if condition is None:
+            return Create(resource, None, full_url)
+        if not isinstance(condition, str):
+            raise BadRequest("ifNoneExist is a query", expression=f"{place}.request.ifNoneExist", rule="type-mismatch")
+        query = self._where(place, url["type"], None, condition.rpartition("?")[2], "request.ifNoneExist")
+        return Create(resource, query, full_url)
+
+    def _where(self, place: str, type_: str, id_: str | None, text: str | None, element: str) -> Query | None:
+        """The condition of an interaction without id; an empty one would match everything."""
+        if id_ is not None:
+            return None
+        try:
+            query = self.parse_query(type_, _pairs(text or ""), True)
+        except CartFhirError as error:
+            issues = [Issue(i.code, i.text, f"{place}.{element}", i.rule) for i in error.issues]
+            raise BadRequest(issues=issues) from None
+        if not query.conditions:
+            text = "A condition needs at least one search parameter"
+            raise BadRequest(text, expression=f"{place}.{element}", code="required", rule="empty-condition")
+        return query
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    return parse_qsl(text, keep_blank_values=True)
+
+
+def _sent(place: str, resource: Any, type_: str) -> dict[str, Any]:
+    if not isinstance(resource, dict):
+        raise BadRequest("POST and PUT send a resource", expression=f"{place}.resource", code="required")
+    if resource.get("resourceType") != type_:
+        text = "The resourceType is the type of request.url"
+        raise BadRequest(text, expression=f"{place}.resource.resourceType", code="value", rule="type-mismatch")
+    return resource
+
+
+def _etag(place: str, request: dict[str, Any], name: str) -> int | None:
+    text = request.get(name)
+    if text is None or (name == "ifNoneMatch" and text == "*"):
+        return None
+    match = _ETAG.match(text) if isinstance(text, str) else None
+    if match is None:
+        expression = f"{place}.request.{name}"
+        raise BadRequest(f'{name} is an ETag such as W/"3"', expression=expression, code="value", rule="malformed-etag")
+    return int(match[1])
+
+
+def respond(
+    kind: str,
+    entries: Sequence[Entry],
+    results: Sequence[Applied | CartFhirError],
+    base: str,
+    returns: str,
+    render: Callable[[SearchPage, Query], bytes],
+) -> bytes:
+    """The response Bundle (`kind` transaction-response or batch-response), an entry for each in the order of the request.
+
+    `returns` is Prefer's return: minimal, representation or OperationOutcome; `render` makes a searchset.
+    """
+    parts = [
+        _response(entry, result, base.rstrip("/"), returns, render)
+        for entry, result in zip(entries, results, strict=True)
+    ]
+    head = encode({"resourceType": "Bundle", "type": kind})
+    return b"".join((head[:-1], b',"entry":[', b",".join(parts), b"]}")) if parts else head
+
+
+def _response(
+    entry: Entry,
+    result: Applied | CartFhirError,
+    base: str,
+    returns: str,
+    render: Callable[[SearchPage, Query], bytes],
+) -> bytes:
+    if isinstance(result, CartFhirError):
+        return encode({"response": {"status": _status(result.status), "outcome": result.outcome()}})
+    response: dict[str, Any] = {"status": _status(result.status)}
+    if result.page is not None:
+        assert isinstance(entry.operation, Search)
+        return b'{"resource":%b,"response":%b}' % (render(result.page, entry.operation.query), encode(response))
+    stored = result.stored
+    if stored is None:
+        return encode({"response": response})
+    body = stored.content
+    if result.outcome == "read" and entry.if_none_match == stored.version:
+        response["status"], body = _status(304), None
+    elif result.outcome != "read" and returns != "representation":
+        body = None
+    response |= _place(stored, base)
+    if returns == "OperationOutcome" and result.outcome != "read":
+        response["outcome"] = _done(result)
+    if body is None:
+        return encode({"response": response})
+    return b'{"fullUrl":"%b","resource":%b,"response":%b}' % (
+        f"{base}/{stored.type}/{stored.id}".encode(),
+        body,
+        encode(response),
+    )
+
+
+def _place(stored: Stored, base: str) -> dict[str, Any]:
+    place = {
+        "etag": stored.etag,
+        "lastModified": stored.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    if stored.content is not None:
+        place["location"] = f"{base}/{stored.type}/{stored.id}/_history/{stored.version}"
+    return place
+
+
+def _done(result: Applied) -> dict[str, Any]:
+    issue = {"severity": "information", "code": "informational", "diagnostics": f"The resource is {result.outcome}"}
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def _status(code: int) -> str:
+    return f"{code} {HTTPStatus(code).phrase}"
