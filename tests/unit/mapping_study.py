@@ -33,6 +33,7 @@ tables:
       lot: {type: string, description: Lot number}
       note: {type: string, description: Remark}
       passage: {type: string, description: Where}
+      page: {type: string, cites: row, description: Where}
       internal: {type: string, unmapped: of the data manager, description: Internal remark}
   visits:
     description: One row per visit and measurement
@@ -135,13 +136,13 @@ def concept_map(name: str, words: Mapping[str, Iterable[str]]) -> dict:
 
 MAPS = [
     concept_map("sex", {"M": ["urn:sex|male|Male"], "F": ["urn:sex|female|Female"]}),
-    concept_map("disease", {"ALL": ["urn:icd|C91.0|ALL", "urn:o3|9835/3|B-ALL"], "DHL": [], "NHL": ["urn:icd|C85|NHL"]}),
+    concept_map("disease", {"ALL": ["urn:icd|C91.0|ALL", "urn:o3|9835/3|B-ALL"], "DHL": [], "NHL": ["urn:icd|C85|N"]}),
     concept_map("therapy", {"CHOP": ["urn:regimen|chop|CHOP"], "ICE": ["urn:regimen|ice|ICE"], "RT": ["urn:x|rt|RT"]}),
 ]
 
 PERSON = {
     **dict.fromkeys(["born", "bulky", "alive", "age", "ferritin", "dose", "disease", "therapies", "names"], ""),
-    **dict.fromkeys(["lot", "note", "passage", "internal"], ""),
+    **dict.fromkeys(["lot", "note", "passage", "page", "internal"], ""),
     "sex": "F",
 }
 VISIT = {"visit": "1", "test": "crp", "value": "", "place": "Ankara", "about": ""}

@@ -34,6 +34,7 @@ PEOPLE = {
     "lot": MAYBE_WORD,
     "note": MAYBE_WORD,
     "passage": MAYBE_WORD,
+    "page": MAYBE_WORD,
 }
 VISITS = {"test": st.just("crp"), "value": COMMA, "place": WORD}
 
@@ -71,7 +72,7 @@ def test_reverse_works_on_what_was_encoded_and_decoded(rows: tuple[list, list]) 
     with tempfile.TemporaryDirectory() as folder:
         study, mapped = map_folder(write_study(Path(folder), *rows))
     sent = [
-        Mapped(decode(encode(one.resource)), one.name, one.template, one.rule, one.item, (), one.passages)
+        Mapped(decode(encode(one.resource)), one.name, one.template, one.rule, one.item, (), one.citations)
         for one in mapped
     ]
     assert rows_of(study, sent) == rows_of(study, mapped)

@@ -10,8 +10,8 @@ from typing import Any
 from service.trial.mapping.source import Source
 
 TYPES = ("string", "integer", "decimal", "code", "date", "list")
-KEYS = {"type", "description", "required", "range", "pattern", "codes", "unit", "separator", "of", "unmapped"}
-PASSAGE = "passage"
+KEYS = {"type", "description", "required", "range", "pattern", "codes", "unit", "separator", "of", "cites", "unmapped"}
+CITES = ("table", "row", "column", "passage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Column:
     unit: Unit | None = None
     separator: str = ";"
     of: str = "string"
+    cites: str | None = None
     unmapped: str | None = None
     decimal_comma: bool = False
 
@@ -55,21 +56,30 @@ class Table:
     description: str
     columns: dict[str, Column]
 
+    def citation(self, cells: dict[str, str]) -> dict[str, str]:
+        """Where a row stands in what it was taken from: the filled ones of CITES."""
+        cited = {column.cites: cells[name] for name, column in self.columns.items() if column.cites}
+        return {key: cited[key] for key in CITES if cited.get(key)}
+
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """All tables of a study."""
+    """All tables of a study; `source` is a Reference to what its records were taken from."""
 
     study: str
     title: str
+    source: dict[str, Any]
     tables: dict[str, Table]
 
 
 def parse_dictionary(source: Source) -> Dictionary:
     """The dictionary in `source`; what is wrong is noted there and left out."""
     value = source.value if isinstance(source.value, dict) else {}
-    for key in value.keys() - {"study", "title", "description", "tables"}:
-        source.wrong((key,), "unknown key; known are study, title, description, tables")
+    for key in value.keys() - {"study", "title", "description", "source", "tables"}:
+        source.wrong((key,), "unknown key; known are study, title, description, source, tables")
+    origin = value.get("source", {"display": "The source of the records"})
+    if not isinstance(origin, dict) or not origin.keys() <= {"display", "identifier"}:
+        source.wrong(("source",), "what the records were taken from: {display, identifier: {system, value}}")
     study = value.get("study")
     if not isinstance(study, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.\-]*", study):
         source.wrong(("study",), "the name of the study is missing (letters, digits, '-' and '.')")
@@ -78,7 +88,7 @@ def parse_dictionary(source: Source) -> Dictionary:
         source.wrong(("tables",), "a mapping of at least one table is needed")
         tables = {}
     parsed = {name: _table(source, name, table) for name, table in tables.items()}
-    return Dictionary(str(study), str(value.get("title") or study), parsed)
+    return Dictionary(str(study), str(value.get("title") or study), origin, parsed)
 
 
 def _table(source: Source, name: str, value: Any) -> Table:
@@ -124,9 +134,16 @@ def _column(source: Source, path: tuple[str, ...], name: str, value: Any, comma:
         unit=_unit(source, (*path, "unit"), value.get("unit")),
         separator=_separator(source, path, value),
         of=_of(source, path, value),
+        cites=_cites(source, (*path, "cites"), value.get("cites", "passage" if name == "passage" else None)),
         unmapped=value.get("unmapped"),
         decimal_comma=comma,
     )
+
+
+def _cites(source: Source, path: tuple[str, ...], value: Any) -> str | None:
+    if value not in (None, *CITES):
+        source.wrong(path, f"must be one of {', '.join(CITES)}")
+    return value
 
 
 def _flag(source: Source, path: tuple[str, ...], value: Any) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from service.errors import Issue, Unprocessable
-from service.trial.mapping.dictionary import PASSAGE
 from service.trial.mapping.filling import Filler, Origin
 from service.trial.mapping.identity import content_hash, id_of, name_of
 from service.trial.mapping.problems import problem
@@ -20,7 +19,8 @@ from service.trial.mapping.transforms import items
 class Mapped:
     """One resource and where all of it came from; `item` is its position in an `each`.
 
-    `passages` are the rows that it came from, each with where it stands in the source (may be empty).
+    `citations` are the rows that it came from, each with where it stands in the source (`table`, `row`, `column`,
+    `passage`, as far as they are known).
     """
 
     resource: dict[str, Any]
@@ -29,7 +29,7 @@ class Mapped:
     rule: str
     item: int | None
     origins: tuple[Origin, ...]
-    passages: tuple[tuple[int, str], ...]
+    citations: tuple[tuple[int, dict[str, str]], ...]
 
     @property
     def reference(self) -> str:
@@ -39,7 +39,7 @@ class Mapped:
     @property
     def rows(self) -> tuple[int, ...]:
         """The rows that it came from."""
-        return tuple(row for row, _ in self.passages)
+        return tuple(row for row, _ in self.citations)
 
 
 def read_records(study: Study) -> dict[str, Records]:
@@ -132,8 +132,8 @@ class _Mapping:
         filler.consulted.update(origin.column for origin in built.origins if origin.column and origin.carries)
         id_ = self._targets[name].partition("/")[2]
         resource = {"resourceType": rule.type, "id": id_, **(built.value or {})}
-        passages = ((row.number, row.cells.get(PASSAGE, "")),)
-        mapped = Mapped(resource, name, template.name, rule.name, item[0] if item else None, tuple(origins), passages)
+        citations = ((row.number, template.table.citation(row.cells)),)
+        mapped = Mapped(resource, name, template.name, rule.name, item[0] if item else None, tuple(origins), citations)
         self._keep(mapped, template, row, rule)
 
     def _keep(self, mapped: Mapped, template: Template, row: Row, rule: Rule) -> None:
@@ -143,7 +143,7 @@ class _Mapping:
             return
         if content_hash(first.resource) == content_hash(mapped.resource):
             self._made[mapped.name] = replace(
-                first, origins=first.origins + mapped.origins, passages=first.passages + mapped.passages
+                first, origins=first.origins + mapped.origins, citations=first.citations + mapped.citations
             )
         elif rule.key != template.key:
             text = f"{rule.name} differs from that of row {first.rows[0]}, which has the same key"
@@ -155,7 +155,7 @@ class _Mapping:
             for row in self.records[table.name].rows:
                 used = self._consulted.get((table.name, row.number), set())
                 for name, column in table.columns.items():
-                    if row.cells[name] and name not in used and name != PASSAGE and not column.unmapped:
+                    if row.cells[name] and name not in used and not column.cites and not column.unmapped:
                         text = "has a value that no resource of this row carries"
                         self.issues.append(
                             problem("mapping-unused-value", table.file, text, row=row.number, column=name)

@@ -24,12 +24,12 @@ class Explanation:
     rule: str
     template: str
     line: int
-    passage: str
+    cited: str
 
     def __str__(self) -> str:
         source = f"{self.file}, row {self.row}, column {self.column}" if self.column else "a constant of the template"
-        passage = f" [{self.passage}]" if self.passage and self.column else ""
-        return f"{self.path} ← {source}{passage}; rule {self.rule} ({self.template}, line {self.line})"
+        cited = f" [{self.cited}]" if self.cited and self.column else ""
+        return f"{self.path} ← {source}{cited}; rule {self.rule} ({self.template}, line {self.line})"
 
 
 def explain(study: Study, mapped: Iterable[Mapped], reference: str, path: str = "") -> list[Explanation]:
@@ -42,7 +42,7 @@ def explain(study: Study, mapped: Iterable[Mapped], reference: str, path: str = 
     if one is None:
         raise NotFound(f"The mapping of {study.name} makes no {reference}")
     template = study.templates[one.template]
-    passages = dict(one.passages)
+    citations = dict(one.citations)
     wanted = _segments(path.removeprefix(one.resource["resourceType"]).removeprefix("."))
     found = [
         Explanation(
@@ -53,7 +53,7 @@ def explain(study: Study, mapped: Iterable[Mapped], reference: str, path: str = 
             f"{one.template}.{one.rule}",
             template.file,
             origin.line,
-            passages.get(origin.row, ""),
+            _cited(citations[origin.row]),
         )
         for origin in one.origins
         if _under(_segments(origin.path)[1:], wanted)
@@ -61,6 +61,10 @@ def explain(study: Study, mapped: Iterable[Mapped], reference: str, path: str = 
     if not found:
         raise NotFound(f"{reference} has no element at this path", expression=path)
     return list(dict.fromkeys(found))
+
+
+def _cited(citation: dict[str, str]) -> str:
+    return ", ".join(f"{key} {value}" if key in ("row", "column") else value for key, value in citation.items())
 
 
 def _segments(path: str) -> list[tuple[str, str]]:

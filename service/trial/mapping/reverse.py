@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from service.errors import Issue, Unprocessable
-from service.trial.mapping.dictionary import PASSAGE, Table
+from service.trial.mapping.dictionary import CITES, Table
 from service.trial.mapping.identity import id_of, name_of
 from service.trial.mapping.possible import ANYTHING, EMPTY, Cells, Texts, exactly, together
 from service.trial.mapping.problems import problem
@@ -25,7 +25,7 @@ class Made(Protocol):
     template: str
     rule: str
     item: int | None
-    passages: tuple[tuple[int, str], ...]
+    citations: tuple[tuple[int, dict[str, str]], ...]
 
 
 def rows_of(study: Study, made: Iterable[Made]) -> dict[str, list[Row]]:
@@ -50,11 +50,11 @@ class _Reversal:
         self._cells: dict[tuple[str, int], Cells] = {}
         self.names: dict[str, Name] = {}
         for one in made:
-            table = study.templates[one.template].table.name
-            for row, passage in one.passages:
-                rules = self._by_row.setdefault((table, row), {})
+            table = study.templates[one.template].table
+            for row, citation in one.citations:
+                rules = self._by_row.setdefault((table.name, row), {})
                 rules.setdefault((one.template, one.rule), []).append(one)
-                self._first.setdefault((table, row), Cells({PASSAGE: exactly(passage)}))
+                self._first.setdefault((table.name, row), _cited(table, citation))
 
     def run(self) -> None:
         """Reads all resources anew, with the names that are known by now."""
@@ -111,6 +111,11 @@ class _Reversal:
             found = "the resources of this row do not say what it was"
             self.issues.append(problem("mapping-not-reversible", table.file, found, row=row, column=column))
         return text or ""
+
+
+def _cited(table: Table, citation: dict[str, str]) -> Cells:
+    cited = {key: exactly(citation.get(key, "")) for key in CITES}
+    return Cells({name: cited[column.cites] for name, column in table.columns.items() if column.cites})
 
 
 def _allowed(table: Table) -> Cells:

@@ -9,7 +9,7 @@ from typing import Any
 from service.errors import BadRequest, Issue, Unprocessable
 from service.fhir.json import decode
 from service.trial.mapping.concepts import Concepts
-from service.trial.mapping.dictionary import PASSAGE, Dictionary, Table, parse_dictionary
+from service.trial.mapping.dictionary import Dictionary, Table, parse_dictionary
 from service.trial.mapping.elements import Elements, Head
 from service.trial.mapping.problems import problem, spec_problem
 from service.trial.mapping.source import Source, read_yaml
@@ -36,7 +36,7 @@ def load_study(folder: Path, maps: Iterable[dict[str, Any]] = ()) -> Study:
             issues.extend(error.issues)
     tables = {name: _table(template, name, dictionary) for name, template in sources.items()}
     heads = _heads(sources, tables)
-    used: dict[str, set[str]] = {name: {PASSAGE} for name in dictionary.tables}
+    used: dict[str, set[str]] = {name: set() for name in dictionary.tables}
     templates = {
         name: _template(name, sources[name], table, heads, concepts, used) for name, table in tables.items() if table
     }
@@ -155,7 +155,7 @@ def _rule(
 def _unused(dictionary: Dictionary, used: dict[str, set[str]]) -> Iterable[Issue]:
     for table in dictionary.tables.values():
         for column in table.columns.values():
-            if column.name not in used[table.name] and not column.unmapped:
+            if column.name not in used[table.name] and not (column.unmapped or column.cites):
                 key = f"tables.{table.name}.columns.{column.name}"
                 yield spec_problem("dictionary.yaml", None, key, "no template uses the column; say why by `unmapped`")
 
