@@ -196,9 +196,9 @@ def respond(
     returns: str,
     render: Callable[[SearchPage, Query], bytes],
 ) -> bytes:
-    """The response Bundle (`kind` transaction-response or batch-response), an entry for each in the order of the request.
+    """The response Bundle, an entry for each in the order of the request.
 
-    `returns` is Prefer's return: minimal, representation or OperationOutcome; `render` makes a searchset.
+    `kind` is transaction-response or batch-response; `returns` is Prefer's return: minimal, representation or OperationOutcome; `render` makes a searchset.
     """
     parts = [
         _response(entry, result, base.rstrip("/"), returns, render)

@@ -122,7 +122,8 @@ def _link(staging: Staging, drafts: list[Draft], targets: dict[str, str], parse_
     for draft in drafts:
         link(draft, targets)
         finish(draft, staging.indexer)
-        assert draft.identity is not None and draft.values is not None
+        assert draft.identity is not None
+        assert draft.values is not None
         if any(other.links and other.links.conditional for other in drafts):
             key = staging.key_of(draft.identity)
             staging.plan.put(draft.identity, Entity(key, 1, False, staging.now, b"", draft.values))

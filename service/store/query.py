@@ -43,7 +43,7 @@ class Clause:
 
 
 class Statements:
-    """Makes the statements of queries; `numbers` gives each resource type its number in the store, `types` the way back."""
+    """Makes the statements of queries; `numbers` numbers the resource types in the store, `types` is the way back."""
 
     def __init__(self, resource_types: Iterable[str]) -> None:
         # R4's list of types is closed, so a place in its alphabet never changes.
@@ -60,7 +60,8 @@ class Statements:
             sorts = "".join(f", m.s{place}" for place in range(len(query.sort)))
         return Sql(
             "SELECT r.key, r.type, r.id, v.version, v.updated, v.method, v.content"
-            f"{sorts} FROM ({inner}) m JOIN resource r ON r.key = m.key JOIN version v ON v.seq = r.seq ORDER BY {order}",
+            f"{sorts} FROM ({inner}) m JOIN resource r ON r.key = m.key "
+            f"JOIN version v ON v.seq = r.seq ORDER BY {order}",
             values,
         )
 

@@ -10,6 +10,7 @@ import asyncio
 import queue
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
@@ -91,10 +92,8 @@ class Writer:
         for request, outcome in zip(group, outcomes, strict=True):
             by_loop.setdefault(request.loop, []).append((request.answer, outcome))
         for loop, answers in by_loop.items():
-            try:
+            with suppress(RuntimeError):  # a closed loop: its callers no longer wait
                 loop.call_soon_threadsafe(_answer, answers)
-            except RuntimeError:  # the loop was closed while its caller no longer waited
-                pass
 
     def _commit_all(self, group: list[Request]) -> list[Outcome]:
         """One transaction for the group; should that fail as a whole, one for each plan."""

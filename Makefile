@@ -1,0 +1,45 @@
+# `make help` lists the targets. Everything goes into .venv; nothing else on the machine is touched.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.PHONY: help run test check lint profiles golden bench soak clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.run: requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+run: $(VENV)/.run ## Migrate, import the ISIKOK-19 study and serve it on 127.0.0.1:8000
+	@$(BIN)/python -m service demo
+
+test: $(VENV)/.dev ## The tests, on SQLite and on a PostgreSQL that they start themselves
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+lint: $(VENV)/.dev ## Style and the direction of imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
+
+check: lint test ## What CI runs
+
+profiles: $(VENV)/.dev ## Compile the FHIR profiles (needs Node and npm)
+	@$(BIN)/python fhir_profiles/build.py
+
+golden: $(VENV)/.dev ## Write the golden files of the mappings anew; the diff is the review
+	@$(BIN)/python -m pytest -q tests/golden --update-golden
+
+bench: $(VENV)/.dev ## Rates beside their yardsticks, in one run
+	@$(BIN)/python -m bench
+
+soak: $(VENV)/.dev ## Long campaigns: crashes in mid-load
+	@CART_FHIR_SOAK=1 $(BIN)/python -m pytest -q tests/promises
+
+clean: ## Remove the environment and the local data
+	rm -rf $(VENV) .cart-fhir
