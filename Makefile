@@ -12,6 +12,7 @@ $(VENV)/.run: requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the locked dependencies …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
@@ -19,7 +20,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@touch $@
 
 run: $(VENV)/.run ## Migrate, import the ISIKOK-19 study and serve it on 127.0.0.1:8000
-	@$(BIN)/python -m service demo
+	@$(BIN)/cart-fhir demo
 
 test: $(VENV)/.dev ## The tests, on SQLite and on a PostgreSQL that they start themselves
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup

@@ -198,7 +198,8 @@ def respond(
 ) -> bytes:
     """The response Bundle, an entry for each in the order of the request.
 
-    `kind` is transaction-response or batch-response; `returns` is Prefer's return: minimal, representation or OperationOutcome; `render` makes a searchset.
+    `kind` is transaction-response or batch-response; `returns` is Prefer's return: minimal, representation or
+    OperationOutcome; `render` makes a searchset.
     """
     parts = [
         _response(entry, result, base.rstrip("/"), returns, render)

@@ -16,9 +16,9 @@ from service.fhir import json
 
 # https://hl7.org/fhir/R4B/history.html: the types that R4B added or renamed.
 NOT_R4 = frozenset(
-    "AdministrableProductDefinition Citation ClinicalUseDefinition EvidenceReport Ingredient "
-    "ManufacturedItemDefinition MedicinalProductDefinition NutritionProduct PackagedProductDefinition RegulatedAuthorization SubscriptionStatus "
-    "SubscriptionTopic SubstanceDefinition".split()
+    "AdministrableProductDefinition Citation ClinicalUseDefinition EvidenceReport Ingredient NutritionProduct "
+    "ManufacturedItemDefinition MedicinalProductDefinition PackagedProductDefinition RegulatedAuthorization "
+    "SubscriptionStatus SubscriptionTopic SubstanceDefinition".split()
 )
 
 

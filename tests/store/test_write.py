@@ -207,9 +207,7 @@ async def test_transaction_reads_after_its_writes(database: Database) -> None:
 async def test_circular_references_are_linked(database: Database) -> None:
     first = observation("Patient/a", hasMember=[{"reference": "urn:uuid:2"}])
     second = observation("Patient/a", derivedFrom=[{"reference": "urn:uuid:1"}])
-    plan = plan_of(
-        Update(patient(id="a")), Create(first, full_url="urn:uuid:1"), Create(second, full_url="urn:uuid:2")
-    )
+    plan = plan_of(Update(patient(id="a")), Create(first, full_url="urn:uuid:1"), Create(second, full_url="urn:uuid:2"))
     applied = await database.write(plan)
     for here, there, element in ((1, 2, "hasMember"), (2, 1, "derivedFrom")):
         body = json.decode(applied[here].stored.content)  # type: ignore[union-attr,arg-type]
