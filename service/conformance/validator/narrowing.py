@@ -47,18 +47,12 @@ class Narrowing:
 
     def object(self, node: Node, shape: Shape) -> Rule:
         """The rules of the children of an object."""
-        rules = [self._child(child, shape) for child in node.children.values()]
+        rules = [self._child(child, shape) for child in _normalised(node, shape)]
         inner = every([rule for rule in rules if rule is not _nothing])
         return inner if inner is _nothing else _of_object(inner)
 
     def _child(self, node: Node, shape: Shape) -> Rule:
         name = node.name
-        if name in shape.choices and name not in shape.children:
-            # Older profiles write `valueQuantity` where today's write the slice value[x]:valueQuantity.
-            group, reference = shape.choices[name]
-            node.types = node.types or (reference,)
-            node = Node(group, slices={name: node})
-            name = group
         element = shape.children.get(name) or shape.children.get(f"{name}[x]")
         if element is None:
             return _nothing
@@ -129,6 +123,22 @@ class Narrowing:
             else:
                 self._invariants.left_out.add(constraint.key)
         return rules
+
+
+def _normalised(node: Node, shape: Shape) -> list[Node]:
+    """The children; older profiles write `valueQuantity` for today's `value[x]` that is only a Quantity."""
+    children = {name: child for name, child in node.children.items() if name not in shape.choices}
+    said = {name for name, child in children.items() if child.types or child.slices}
+    for name, child in node.children.items():
+        if name not in shape.choices:
+            continue
+        group, reference = shape.choices[name]
+        whole = children.setdefault(group, Node(group))
+        if group not in said:
+            whole.types += (reference,)
+        child.types = child.types or (reference,)
+        whole.slices[name] = child
+    return list(children.values())
 
 
 def _nothing(value: Any, whole: Any) -> list[Finding] | None:

@@ -142,7 +142,8 @@ def _sibling(
         text = "This element repeats: its extensions are an array, aligned with the values"
         return found + one("structure", "array-expected", text, f".{name}")
     if not child or all(item is None for item in child):
-        return found + one("structure", "array-empty", "An array must hold something: leave the element out", f".{name}")
+        text = "An array must hold something: leave the element out"
+        return found + one("structure", "array-empty", text, f".{name}")
     if primitive is not None and (not isinstance(primitive, list) or len(primitive) != len(child)):
         text = "The array of extensions has as many items as the array of values, null where there is none"
         found = found + one("structure", "array-unaligned", text, f".{name}")

@@ -90,6 +90,8 @@ class Occurrences:
             ]
         refused = {name for name, reference in names.items() if allowed and reference.code not in allowed}
         refused |= {name for name, slices in parts.items() if any(part.max == "0" for part in slices)}
+        if node.slicing is not None and node.slicing.rules == "closed" and parts:
+            refused |= names.keys() - parts.keys()
         needed = {name: part.slice for name, slices in parts.items() for part in slices if part.min}
         says = f"{group}[x] takes {', '.join(sorted(names.keys() - refused))} here"
 

@@ -90,9 +90,9 @@ class Discriminators:
         codings = value.get("coding", [value]) if isinstance(value, dict) else []
         for coding in codings if isinstance(codings, list) else []:
             system, code = (coding.get("system"), coding.get("code")) if isinstance(coding, dict) else (None, None)
-            if isinstance(system, str) and isinstance(code, str):
-                if self._terminology.contains(value_set, system, code):
-                    return True
+            known = isinstance(system, str) and isinstance(code, str)
+            if known and self._terminology.contains(value_set, system, code):
+                return True
         return False
 
     def _exists(self, steps: list[str], node: Node) -> Belongs | None:
