@@ -1,0 +1,97 @@
+"""The request body: bounded while it streams, decoded once, checked before anything is written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.requests import ClientDisconnect, Request
+
+from service.api import conditions
+from service.api.formats import check_content_type
+from service.api.server import Server, server_of
+from service.errors import BadRequest, Issue, TooLarge
+from service.fhir.json import decode
+
+LARGE = 64 * 1024  # bytes; parsing and checking more than this happens beside the event loop
+
+T = TypeVar("T")
+
+
+async def raw(request: Request) -> bytes:
+    """The bytes of the body. Raises TooLarge as soon as it is known, before the rest is read."""
+    limit = server_of(request).settings.max_body_bytes
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise BadRequest("The connection ended before the body did", rule="body-incomplete") from None
+    return b"".join(chunks)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than the {limit} bytes that this server takes")
+
+
+async def resource(request: Request, type_: str, keep_id: bool) -> dict[str, Any]:
+    """The valid resource of a create or update. Raises BadRequest or Unprocessable with all findings.
+
+    Without `keep_id` the client's id is dropped: the server gives one (hl7.org/fhir/R4/http.html#create).
+    """
+    check_content_type(request)
+    server = server_of(request)
+    content = await raw(request)
+
+    def parsed() -> dict[str, Any]:
+        value = an_object(content, server)
+        check_type(value, type_)
+        if not keep_id:
+            value.pop("id", None)
+        server.validator.require(value)
+        return value
+
+    return await compute(parsed, len(content))
+
+
+def an_object(content: bytes, server: Server) -> dict[str, Any]:
+    """The JSON object of the body. Raises BadRequest."""
+    if not content.strip():
+        raise BadRequest("The body is empty: a resource is needed", code="required", rule="body-empty")
+    value = decode(content, server.settings.max_depth)
+    if not isinstance(value, dict):
+        raise BadRequest("A resource is a JSON object", rule="not-an-object")
+    return value
+
+
+def check_type(value: dict[str, Any], type_: str) -> None:
+    """Raises BadRequest when the body is not of the URL's type."""
+    if "resourceType" not in value:
+        raise BadRequest("resourceType is missing", expression=type_, code="required", rule="resource-type-missing")
+    if value["resourceType"] != type_:
+        raise BadRequest(
+            f"The URL says {type_}, the body's resourceType is another",
+            expression=f"{type_}.resourceType",
+            code="value",
+            rule="resource-type-mismatch",
+        )
+
+
+def findings(request: Request, resource: dict[str, Any]) -> list[Issue]:
+    """The validator's warnings, where the client prefers an OperationOutcome to the resource."""
+    if conditions.prefer(request, "return", "") != "OperationOutcome":
+        return []
+    return server_of(request).validator.check(resource)
+
+
+async def compute(work: Callable[[], T], size: int) -> T:
+    """`work()`, in a thread when the body is so large that others would wait."""
+    return await asyncio.to_thread(work) if size > LARGE else work()

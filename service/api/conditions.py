@@ -1,0 +1,80 @@
+"""The request headers that carry conditions and preferences, parsed.
+
+Source: https://hl7.org/fhir/R4/http.html#concurrency, #cond-update, #prefer
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from service.errors import BadRequest, PreconditionFailed
+from service.fhir.operations import Stored
+
+ETAG = re.compile(r'\s*(?:W/)?"([^"]{1,64})"\s*\Z')
+RETURNS = frozenset({"minimal", "representation", "OperationOutcome"})
+GENERAL = frozenset({"_format", "_pretty"})
+
+
+def if_match(request: Request) -> int | None:
+    """The version that must be current, or None. An ETag that this server never gave is a PreconditionFailed."""
+    text = request.headers.get("if-match")
+    if text is None:
+        return None
+    match = ETAG.match(text)
+    if match is None:
+        raise BadRequest('If-Match takes one ETag, such as W/"3"', code="value", rule="malformed-etag")
+    if not match[1].isdecimal():
+        raise PreconditionFailed("If-Match names a version that does not exist", rule="version-mismatch")
+    return int(match[1])
+
+
+def not_modified(request: Request, stored: Stored) -> bool:
+    """Whether the client already has this version (If-None-Match, else If-Modified-Since)."""
+    headers = request.headers
+    tags = headers.get("if-none-match")
+    if tags is not None:
+        version = str(stored.version)
+        return any((match := ETAG.match(tag)) and match[1] == version for tag in tags.split(",")) or tags == "*"
+    since = headers.get("if-modified-since")
+    if since is None:
+        return False
+    try:
+        return stored.updated.replace(microsecond=0) <= parsedate_to_datetime(since)
+    except (ValueError, TypeError):
+        return False  # RFC 9110 13.1.3: a date that cannot be read is ignored
+
+
+def prefer(request: Request, name: str, default: str) -> str:
+    """The value of a preference, `return` or `handling`; unknown values are ignored as RFC 7240 asks."""
+    text = request.headers.get("prefer")
+    if text is None:
+        return default
+    known = RETURNS if name == "return" else {"strict", "lenient"}
+    for part in re.split(r"[,;]", text):
+        key, _, value = part.strip().partition("=")
+        if key.strip().lower() == name and value.strip().strip('"') in known:
+            return value.strip().strip('"')
+    return default
+
+
+def criteria(query: str) -> list[tuple[str, str]]:
+    """Names and values of a query string, without the parameters that only speak of the format."""
+    return without_general(pairs_of(query))
+
+
+def without_general(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The pairs that choose resources."""
+    return [(name, value) for name, value in pairs if name not in GENERAL]
+
+
+def pairs_of(query: str) -> list[tuple[str, str]]:
+    """Names and values of a query string. Raises BadRequest when it is not UTF-8 or has too many fields."""
+    try:
+        return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=1000)
+    except (UnicodeDecodeError, ValueError):
+        raise BadRequest("The query string cannot be decoded", code="value", rule="malformed-query") from None

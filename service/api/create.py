@@ -1,0 +1,23 @@
+"""create: https://hl7.org/fhir/R4/http.html#create"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api import body, conditions, formats, replies
+from service.api.selective import selective
+from service.api.server import server_of
+from service.fhir.operations import Create, Plan
+
+
+async def create(request: Request) -> Response:
+    """POST [type]: 201 with Location; with If-None-Exist 200 when one matches, 412 when several do."""
+    server = server_of(request)
+    formats.check_accept(request)
+    type_ = server.type_of(request)
+    criteria = request.headers.get("if-none-exist")
+    unless = None if criteria is None else selective(request, type_, conditions.pairs_of(criteria.lstrip("?")))
+    resource = await body.resource(request, type_, keep_id=False)
+    (applied,) = await server.database.write(Plan((Create(resource, unless),), base=server.base(request)))
+    return replies.written(request, applied, body.findings(request, resource))

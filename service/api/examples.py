@@ -1,0 +1,259 @@
+"""What Swagger shows of every operation, as data: texts and worked examples that run on the demo's data.
+
+Bodies are `examples/*.json`; `{patient}` in them is the id of subject ISIKOK19-001.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service.trial.mapping.identity import id_of
+
+PATIENT = id_of("isikok-19", "patients.patient/1")
+PSEUDONYM = "https://hospital.example/pseudonym"
+SUBJECT = "https://cart-fhir.example/fhir/identifier/subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of an operation; with an `example` Swagger sends it."""
+
+    name: str
+    text: str
+    example: str | None = None
+    place: str = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An example body: `file` under examples/, the status that it answers, what it shows."""
+
+    file: str
+    text: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation: `success` are its good statuses, `errors` the others that a caller may meet."""
+
+    summary: str
+    text: str
+    tag: str
+    parameters: tuple[Parameter, ...] = ()
+    bodies: tuple[Body, ...] = ()
+    success: tuple[int, ...] = (200,)
+    errors: tuple[int, ...] = ()
+    form: str | None = None
+    media: str = "application/fhir+json"
+
+
+def path(name: str, example: str, text: str = "") -> Parameter:
+    """A part of the path."""
+    return Parameter(name, text or {"type": "The resource type", "id": "The id"}.get(name, name), example, "path")
+
+
+def header(name: str, text: str, example: str | None = None) -> Parameter:
+    """A request header."""
+    return Parameter(name, text, example, "header")
+
+
+PREFER = header("Prefer", "`return=minimal`, `return=representation` (default) or `return=OperationOutcome`")
+IF_MATCH = header("If-Match", 'The version that must be current, e.g. `W/"1"`; another one is a 412')
+COUNT = Parameter("_count", "Entries of a page", "5")
+
+INSTANCE, TYPE, SYSTEM = "Instance", "Type", "System"
+TRIAL, SERVICE, PAGES = "ISIKOK-19", "Service", "Pages"
+WRITE_ERRORS = (400, 404, 406, 409, 412, 413, 415, 422, 503)
+
+OPERATIONS: dict[str, Operation] = {
+    "read": Operation(
+        "Read a resource",
+        "The current version, exactly as it is stored: `1.00` stays `1.00`. With `If-None-Match` and the ETag of the "
+        "last read the answer is 304. The example is the patient ISIKOK19-001 of the trial.",
+        INSTANCE,
+        (path("type", "Patient"), path("id", PATIENT)),
+        errors=(404, 406, 410),
+    ),
+    "vread": Operation(
+        "Read one version",
+        "Any version stays readable, also after a delete. The example is the first version of ISIKOK19-001.",
+        INSTANCE,
+        (path("type", "Patient"), path("id", PATIENT), path("version", "1", "The version, from the ETag")),
+        errors=(404, 406, 410),
+    ),
+    "historyInstance": Operation(
+        "History of a resource",
+        "All versions, newest first; a deletion is an entry without a resource.",
+        INSTANCE,
+        (path("type", "Patient"), path("id", PATIENT), COUNT),
+        errors=(400, 404, 406),
+    ),
+    "update": Operation(
+        "Update, or create with a known id",
+        "200, or 201 when the id is new. Sending what is stored already makes no new version. `If-Match` guards "
+        "against overwriting somebody else's change.",
+        INSTANCE,
+        (path("type", "Patient"), path("id", "example-patient"), IF_MATCH, PREFER),
+        (Body("patient-update.json", "A pseudonymous patient of a hospital", 200),),
+        success=(200, 201),
+        errors=WRITE_ERRORS,
+    ),
+    "delete": Operation(
+        "Delete a resource",
+        "204, also when there is nothing (any more): deleting twice is no error. Refused with 409 while other "
+        "resources refer to it. Versions stay readable.",
+        INSTANCE,
+        (path("type", "Observation"), path("id", "example-observation"), IF_MATCH),
+        success=(204,),
+        errors=(400, 404, 409, 412, 503),
+    ),
+    "search": Operation(
+        "Search a type",
+        "Any parameter that `/fhir/metadata` lists for the type, with chains (`subject.identifier=…`), `_has`, "
+        "`_include`, `_revinclude`, `_sort`, `_total` and `_count`. Unknown parameters are named in a warning, or "
+        "refused with `Prefer: handling=strict`. The example: subjects of the trial by their pseudonymous number.",
+        TYPE,
+        (
+            path("type", "Patient"),
+            Parameter("identifier", "system|value", f"{SUBJECT}|ISIKOK19-001"),
+            COUNT,
+            header("Prefer", "`handling=strict` refuses unknown parameters"),
+        ),
+        errors=(400, 404, 406),
+    ),
+    "searchByPost": Operation(
+        "Search by form",
+        "The same as GET, with the parameters in the body, where no proxy's log sees them. The example: all grades "
+        "of toxicity, adverse events by their patients.",
+        TYPE,
+        (path("type", "AdverseEvent"),),
+        form="_count=5&_include=AdverseEvent:subject",
+        errors=(400, 404, 406, 413, 415),
+    ),
+    "create": Operation(
+        "Create a resource",
+        "The server gives the id; one in the body is ignored. With `If-None-Exist` a match answers 200 and nothing "
+        "is written, however many post the same at once. The broken example shows that all findings come together.",
+        TYPE,
+        (
+            path("type", "Observation"),
+            header("If-None-Exist", "Search criteria, e.g. `identifier=system|value`"),
+            PREFER,
+        ),
+        (
+            Body("ferritin.json", "A ferritin value of ISIKOK19-001", 201),
+            Body("ferritin-broken.json", "Wrong status, no code, a number as text: 400 with every finding", 400),
+        ),
+        success=(201, 200),
+        errors=WRITE_ERRORS,
+    ),
+    "updateConditional": Operation(
+        "Update by criteria",
+        "No match creates, one updates, several are a 412. The example registers a hospital's patient by pseudonym, "
+        "and does nothing the second time.",
+        TYPE,
+        (path("type", "Patient"), Parameter("identifier", "system|value", f"{PSEUDONYM}|H-0817"), IF_MATCH, PREFER),
+        (Body("patient-conditional.json", "The patient with this pseudonym", 200),),
+        success=(200, 201),
+        errors=WRITE_ERRORS,
+    ),
+    "deleteConditional": Operation(
+        "Delete by criteria",
+        "At most one match is deleted, several are a 412.",
+        TYPE,
+        (path("type", "Patient"), Parameter("identifier", "system|value", f"{PSEUDONYM}|nobody")),
+        success=(204,),
+        errors=(400, 404, 409, 412, 503),
+    ),
+    "historyType": Operation(
+        "History of a type",
+        "Every version of every resource of the type, newest first.",
+        TYPE,
+        (path("type", "Procedure"), COUNT, Parameter("_since", "From this instant on", "2020-01-01T00:00:00Z")),
+        errors=(400, 404, 406),
+    ),
+    "transaction": Operation(
+        "Transaction or batch",
+        "A `transaction` succeeds or fails as a whole, whatever the order of its entries; `urn:uuid` links are "
+        "replaced by the ids given. A `batch` answers entry by entry. The first example is what a hospital posts "
+        "after an infusion: patient, lymphoma, infusion, ferritin, CRS. The broken one names entry and element.",
+        SYSTEM,
+        (PREFER,),
+        (
+            Body("transaction.json", "A patient with lymphoma, CAR-T infusion, ferritin and CRS", 200),
+            Body("batch.json", "Two reads and a search, answered one by one", 200),
+            Body("transaction-broken.json", "An invalid Observation in entry 1: 400, nothing is written", 400),
+        ),
+        errors=(400, 404, 406, 409, 412, 413, 415, 422, 503),
+    ),
+    "historySystem": Operation(
+        "History of everything", "The feed of all changes, newest first.", SYSTEM, (COUNT,), errors=(400, 406)
+    ),
+    "metadata": Operation(
+        "CapabilityStatement", "What this server can do, generated from its routes.", SYSTEM, errors=(406,)
+    ),
+    "live": Operation("Is the process alive", "For a supervisor.", SERVICE, media="application/json"),
+    "ready": Operation("Can it serve", "Checks the store.", SERVICE, errors=(503,), media="application/json"),
+    "openapi": Operation("This description", "OpenAPI 3.1.", SERVICE, media="application/json"),
+    "home": Operation("Start page", "What this is, with links.", PAGES, media="text/html"),
+    "docs": Operation("Swagger UI", "This page.", PAGES, media="text/html"),
+    "favicon": Operation("Icon", "The icon of the pages.", PAGES, media="image/svg+xml"),
+}
+
+
+def typed(name: str, type_: str, summary: str, text: str, *parameters: Parameter) -> tuple[str, str, Operation]:
+    """A search of one type as an operation of its own: (operation id, path, operation)."""
+    found = Operation(summary, text, "Worked searches", (*parameters, COUNT), errors=(400, 406))
+    return name, f"/fhir/{type_}", found
+
+
+SEARCHES = (
+    typed(
+        "searchFerritin",
+        "Observation",
+        "Ferritin above 1000 ng/mL",
+        "Laboratory values by code and quantity, with the patient of each.",
+        Parameter("code", "system|code", "http://loinc.org|2276-4"),
+        Parameter("value-quantity", "prefix, number|system|unit", "gt1000|http://unitsofmeasure.org|ng/mL"),
+        Parameter("_include", "also the resources referred to", "Observation:subject"),
+    ),
+    typed(
+        "searchInfusions",
+        "Procedure",
+        "CAR-T infusions",
+        "By the project's own code, the latest first.",
+        Parameter("code", "system|code", "https://cart-fhir.example/fhir/CodeSystem/trial-concept|car-t-infusion"),
+    ),
+    typed(
+        "searchDiagnoses",
+        "Condition",
+        "Acute lymphoblastic leukaemia",
+        "By ICD-10 code.",
+        Parameter("code", "system|code", "http://hl7.org/fhir/sid/icd-10|C91.0"),
+    ),
+    typed(
+        "searchIssues",
+        "DetectedIssue",
+        "What is doubtful in the data",
+        "Contradictions and implausible values that the import found, each with its evidence.",
+    ),
+    typed(
+        "searchProducts",
+        "BiologicallyDerivedProduct",
+        "CAR-T products",
+        "The manufactured products, the failed batches included.",
+    ),
+)
+
+
+@cache
+def body(file: str) -> Any:
+    """An example body with the ids of the demo in it."""
+    text = (Path(__file__).parent / "examples" / file).read_text("utf-8")
+    return msgspec.json.decode(text.replace("{patient}", PATIENT))

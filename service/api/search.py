@@ -1,0 +1,80 @@
+"""search by GET and POST: https://hl7.org/fhir/R4/http.html#search"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api import body, bundles, conditions, formats, replies
+from service.api.server import Server, server_of
+from service.errors import BadRequest
+from service.fhir.operations import SearchPage
+from service.fhir.search import Query, unknown_parameter
+
+FORM = frozenset({"application/x-www-form-urlencoded"})
+
+Pairs = list[tuple[str, str]]
+
+
+async def search(request: Request) -> Response:
+    """GET [type]?parameters: a searchset Bundle."""
+    formats.check_accept(request)
+    return await _answer(request, conditions.pairs_of(request.url.query))
+
+
+async def search_by_post(request: Request) -> Response:
+    """POST [type]/_search: the same, with the parameters in a form, where no log sees them."""
+    formats.check_accept(request)
+    formats.check_content_type(request, FORM)
+    content = await body.raw(request)
+    try:
+        form = content.decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The form is not UTF-8", code="value", rule="malformed-query") from None
+    return await _answer(request, conditions.pairs_of(request.url.query) + conditions.pairs_of(form))
+
+
+async def _answer(request: Request, pairs: Pairs) -> Response:
+    server = server_of(request)
+    type_ = server.type_of(request)
+    base = server.base(request)
+    followed = next((value for name, value in pairs if name == "_cursor"), None)
+    if followed is None:
+        query = server.query(type_, pairs, conditions.prefer(request, "handling", "lenient"))
+        page = await server.database.search(query)
+        return replies.Reply(200, render(server, base, page, query))
+    used, total, cursor = server.cursors.open(_kind(type_), followed)
+    query = server.query(type_, [(name, value) for name, value in used], "lenient")
+    page = await server.database.search(replace(query, total=False), _tuple(cursor))
+    page = replace(page, total=total)  # the same on every page of one search
+    return replies.Reply(200, render(server, base, page, query, followed))
+
+
+def render(server: Server, base: str, page: SearchPage, query: Query, followed: str | None = None) -> bytes:
+    """The searchset Bundle of one page; `followed` is the cursor that led to it."""
+    links = [("self", _self(base, query, followed))]
+    if page.next is not None and not query.summary_count:
+        cursor = server.cursors.seal(_kind(query.type), (query.link, page.total, page.next))
+        links.append(("next", f"{base}/{query.type}?_cursor={cursor}"))
+    parameters = server.definitions.search_parameters
+    notes = [replace(unknown_parameter(query.type, name, parameters), severity="warning") for name in query.ignored]
+    return bundles.searchset(base, page, links, notes, query.summary_count)
+
+
+def _kind(type_: str) -> str:
+    return f"search/{type_}"
+
+
+def _self(base: str, query: Query, followed: str | None) -> str:
+    if followed is not None:
+        return f"{base}/{query.type}?_cursor={followed}"
+    text = urlencode(query.link, safe=":,|/$")
+    return f"{base}/{query.type}?{text}" if text else f"{base}/{query.type}"
+
+
+def _tuple(value: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuple(item) if isinstance(item, list) else item for item in value)

@@ -1,0 +1,73 @@
+"""What a handler may use: the open rooms of one running service, found on every request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+
+from service.api.cursors import Cursors
+from service.conformance.capability import Interaction
+from service.conformance.definitions import Definitions
+from service.conformance.validator import Validator
+from service.errors import BadRequest, NotFound
+from service.fhir import search
+from service.fhir.search import Query
+from service.settings import Settings
+from service.store.database import Database
+
+HOST = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]_")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The open rooms and what is made of the settings once."""
+
+    settings: Settings
+    definitions: Definitions
+    database: Database
+    validator: Validator
+    cursors: Cursors
+    zone: ZoneInfo
+    interactions: tuple[Interaction, ...]
+    statements: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # base → CapabilityStatement, ETag
+
+    def type_of(self, request: Request) -> str:
+        """The resource type of the URL. Raises NotFound for one that R4 does not know."""
+        name = request.path_params["type"]
+        if name not in self.definitions.resource_types:
+            raise NotFound("R4 has no such resource type", code="not-supported", rule="unknown-type")
+        return name
+
+    def query(self, type_: str, pairs: Sequence[tuple[str, str]], handling: str) -> Query:
+        """The parsed search of `pairs`. Raises BadRequest."""
+        return search.parse(
+            type_,
+            pairs,
+            self.definitions.search_parameters,
+            zone=self.zone,
+            handling=handling,
+            default_count=self.settings.default_page_size,
+            max_count=self.settings.max_page_size,
+        )
+
+    def base(self, request: Request) -> str:
+        """The FHIR base without a trailing slash: as configured, else as the client addressed us."""
+        if self.settings.base_url:
+            return self.settings.base_url.rstrip("/")
+        return _base(request.scope["scheme"], request.headers.get("host", ""))
+
+
+@lru_cache(maxsize=256)
+def _base(scheme: str, host: str) -> str:
+    if not host or not HOST.issuperset(host):
+        raise BadRequest("The Host header is missing or malformed", rule="malformed-host")
+    return f"{scheme}://{host}/fhir"
+
+
+def server_of(request: Request) -> Server:
+    """The rooms that the lifespan opened."""
+    return request.scope["app"].state.server

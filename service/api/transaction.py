@@ -1,0 +1,118 @@
+"""batch and transaction: https://hl7.org/fhir/R4/http.html#transaction"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api import body, conditions, formats
+from service.api.replies import Reply
+from service.api.search import render
+from service.api.server import Server, server_of
+from service.errors import BadRequest, CartFhirError, Issue, NotFound, Unprocessable
+from service.fhir import bundle
+from service.fhir.bundle import Entry
+from service.fhir.operations import Applied, Plan, Read, Search
+from service.fhir.search import Query
+
+Result = Applied | CartFhirError
+
+
+async def transaction(request: Request) -> Response:
+    """POST [base]: a transaction as one plan, a batch as a plan for each entry."""
+    formats.check_accept(request)
+    formats.check_content_type(request)
+    server, content = server_of(request), await body.raw(request)
+    base = server.base(request)
+    kind, entries, found = await body.compute(lambda: _understood(server, content, base), len(content))
+    results: Sequence[Result]
+    if kind == "transaction":
+        results = await server.database.write(_plan(server, entries, found, base))
+    else:
+        results = await _each(server, entries, found, base)
+    wish = conditions.prefer(request, "return", "minimal")
+    answer = bundle.respond(
+        f"{kind}-response", entries, results, base, wish, lambda page, query: render(server, base, page, query)
+    )
+    return Reply(200, answer)
+
+
+def _understood(server: Server, content: bytes, base: str) -> tuple[str, list[Entry], list[list[Issue]]]:
+    """The kind of the bundle, its entries, and what the validator has against the resource of each."""
+
+    def query(type_: str, pairs: list[tuple[str, str]], strict: bool) -> Query:
+        if type_ not in server.definitions.resource_types:
+            raise NotFound("R4 has no such resource type", code="not-supported", rule="unknown-type")
+        return server.query(type_, pairs, "strict" if strict else "lenient")
+
+    value = body.an_object(content, server)
+    entries = bundle.parse(value, query, base, server.settings.max_bundle_entries)
+    return value["type"], entries, [_errors(server, entry) for entry in entries]
+
+
+def _errors(server: Server, entry: Entry) -> list[Issue]:
+    if entry.resource is None:
+        return []
+    found = server.validator.check(_without_id(entry))
+    return [issue for issue in found if issue.severity == "error"]
+
+
+def _without_id(entry: Entry) -> dict[str, Any]:
+    """What is written: the id of a POST is the server's to give."""
+    resource = entry.resource or {}
+    return {key: value for key, value in resource.items() if key != "id"} if entry.method == "POST" else resource
+
+
+def _plan(server: Server, entries: list[Entry], found: list[list[Issue]], base: str) -> Plan:
+    """The plan of a transaction. Raises BadRequest or Unprocessable with the findings of all entries."""
+    structural = any(server.validator.is_base(issue) for issues in found for issue in issues)
+    placed = [
+        issue.under(f"{entry.place}.resource") for entry, issues in zip(entries, found, strict=True) for issue in issues
+    ]
+    if placed and not structural and not any(entry.error for entry in entries):
+        raise Unprocessable(issues=placed)
+    return bundle.transaction(entries, base, placed)
+
+
+async def _each(server: Server, entries: list[Entry], found: list[list[Issue]], base: str) -> list[Result]:
+    """What each entry of a batch did: all writes, which may share a commit, then the reads."""
+    results: list[Result | None] = [_refusal(server, *pair) for pair in zip(entries, found, strict=True)]
+    for reads in (False, True):
+        chosen = [
+            number
+            for number, (entry, result) in enumerate(zip(entries, results, strict=True))
+            if result is None and isinstance(entry.operation, (Read, Search)) == reads
+        ]
+        done = await asyncio.gather(*(_apply(server, entries[number], base) for number in chosen))
+        for number, result in zip(chosen, done, strict=True):
+            results[number] = result
+    return [result for result in results if result is not None]
+
+
+def _refusal(server: Server, entry: Entry, issues: list[Issue]) -> CartFhirError | None:
+    if entry.error is not None:
+        return entry.error
+    if not issues:
+        return None
+    kind = BadRequest if any(server.validator.is_base(issue) for issue in issues) else Unprocessable
+    return kind(issues=[issue.under(f"{entry.place}.resource") for issue in issues])
+
+
+async def _apply(server: Server, entry: Entry, base: str) -> Result:
+    operation = entry.operation
+    assert operation is not None  # an entry without one has an error
+    try:
+        if isinstance(operation, Search):
+            return Applied("found", page=await server.database.search(operation.query))
+        if isinstance(operation, Read) and operation.version is None:
+            return Applied("read", await server.database.read(operation.type, operation.id))
+        if isinstance(operation, Read):
+            return Applied("read", await server.database.read_version(operation.type, operation.id, operation.version))
+        (applied,) = await server.database.write(Plan((operation,), (entry.place,), base))
+        return applied
+    except CartFhirError as error:
+        return error

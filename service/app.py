@@ -1,0 +1,65 @@
+"""The only wiring: settings in, the ASGI application out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI
+from starlette.routing import Mount
+
+from service import __version__
+from service.api import framework, health, openapi, trial
+from service.api.cursors import Cursors
+from service.api.guard import Guard
+from service.api.routes import INTERACTIONS, TABLE, routes
+from service.api.server import Server
+from service.conformance import definitions
+from service.conformance.definitions import Definitions
+from service.conformance.validator import Validator
+from service.settings import Settings
+from service.store.database import Database
+from service.web import pages
+
+
+def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI:
+    """The application; its lifespan opens the definitions, the store and the validator and closes them in turn.
+
+    `loaded` are definitions that the caller has at hand. Raises Unavailable (in the lifespan) where the store
+    is not migrated.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        defined = loaded or await asyncio.to_thread(definitions.load, settings.data_dir / "definitions")
+        database = await Database.open(settings, defined)
+        try:
+            app.state.server = Server(
+                settings=settings,
+                definitions=defined,
+                database=database,
+                validator=Validator(defined),
+                cursors=Cursors(database.secret()),
+                zone=ZoneInfo(settings.time_zone),
+                interactions=INTERACTIONS,
+            )
+            yield
+        finally:
+            await database.close()
+
+    app = FastAPI(
+        title="cart-fhir",
+        version=__version__,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    framework.install(app)
+    app.add_middleware(Guard, debug=settings.log_level.upper() == "DEBUG")
+    tables = (*TABLE, *health.TABLE, *trial.TABLE, *openapi.TABLE, *pages.TABLE)
+    app.router.routes.extend([*routes(tables), Mount("/static", pages.static_files())])
+    return app
