@@ -115,7 +115,8 @@ def _column(source: Source, path: tuple[str, ...], name: str, value: Any, comma:
         source.wrong(path, "a column is a mapping with type and description")
         value = {}
     for key in value.keys() - KEYS:
-        source.wrong((*path, key), f"unknown key; known are {', '.join(sorted(KEYS))}")
+        hint = "a text with a comma needs quotes" if value[key] is None else f"known are {', '.join(sorted(KEYS))}"
+        source.wrong((*path, key), f"unknown key; {hint}")
     type_ = value.get("type")
     if type_ not in TYPES:
         source.wrong((*path, "type"), f"must be one of {', '.join(TYPES)}")
@@ -201,12 +202,13 @@ def _unit(source: Source, path: tuple[str, ...], value: Any) -> Unit | None:
 
 
 def _separator(source: Source, path: tuple[str, ...], value: dict[str, Any]) -> str:
-    separator = value.get("separator")
-    if value.get("type") == "list" and not (isinstance(separator, str) and separator):
-        source.wrong((*path, "separator"), "a list needs a separator")
-    if value.get("type") != "list" and (separator is not None or "of" in value):
+    separator = value.get("separator", ";")
+    if not isinstance(separator, str) or not separator.strip():
+        source.wrong((*path, "separator"), "must be a text")
+        return ";"
+    if value.get("type") != "list" and ("separator" in value or "of" in value):
         source.wrong(path, "only a list has separator and of")
-    return separator if isinstance(separator, str) and separator else ";"
+    return separator
 
 
 def _of(source: Source, path: tuple[str, ...], value: dict[str, Any]) -> str:

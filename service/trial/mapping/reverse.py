@@ -54,7 +54,8 @@ class _Reversal:
             for row, citation in one.citations:
                 rules = self._by_row.setdefault((table.name, row), {})
                 rules.setdefault((one.template, one.rule), []).append(one)
-                self._first.setdefault((table.name, row), _cited(table, citation))
+                if citation or (table.name, row) not in self._first:
+                    self._first[table.name, row] = _cited(table, citation)
 
     def run(self) -> None:
         """Reads all resources anew, with the names that are known by now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from service.trial.mapping.problems import problem, spec_problem
 from service.trial.mapping.source import Source, read_yaml
 from service.trial.mapping.template import Rule, Study, Template
 
+NAME = re.compile(r"[A-Za-z0-9_-]+")
 RESOURCE_WORDS = ("when", "each", "key", "resourceType")
 TEMPLATE_KEYS = ("study", "table", "key", "shared", "resources")
 
@@ -68,6 +70,8 @@ def _table(source: Source, name: str, dictionary: Dictionary) -> Table | None:
     if not isinstance(source.value, dict):
         source.wrong((), "a template is a mapping")
         return None
+    if not NAME.fullmatch(name):
+        source.wrong((), "the name of the file has letters, digits, '-' and '_'")
     for key in source.value.keys() - set(TEMPLATE_KEYS):
         source.wrong((key,), f"unknown key; known are {', '.join(TEMPLATE_KEYS)}")
     if source.value.get("study") != dictionary.study:
@@ -88,8 +92,8 @@ def _heads(sources: dict[str, Source], tables: dict[str, Table | None]) -> dict[
             source.wrong(("resources",), "a mapping of at least one resource is needed")
             source.value["resources"] = rules = {}
         for rule, body in rules.items():
-            if "." in rule or "/" in rule or "#" in rule:
-                source.wrong(("resources", rule), "a name has no '.', '/' or '#'")
+            if not NAME.fullmatch(rule):
+                source.wrong(("resources", rule), "a name has letters, digits, '-' and '_'")
             body = body if isinstance(body, dict) else {}
             key = body.get("key", source.value.get("key"))
             columns = tuple(map(str, key)) if isinstance(key, list) else ()
