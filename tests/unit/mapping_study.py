@@ -167,7 +167,9 @@ def csv_text(rows: list[dict[str, str]], header: Iterable[str], delimiter: str =
     return text.getvalue()
 
 
-def write_study(folder: Path, people: list[dict[str, str]], visits: list[dict[str, str]] = (), **files: str) -> Path:
+def write_study(
+    folder: Path, rows: list[dict[str, str]], visit_rows: list[dict[str, str]] | None = None, /, **files: str
+) -> Path:
     """The study with these rows in `folder`; `files` replaces dictionary, people or visits (the templates)."""
     for name in ("templates", "data", "concept-maps"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -176,8 +178,8 @@ def write_study(folder: Path, people: list[dict[str, str]], visits: list[dict[st
     (folder / "templates/visits.yaml").write_text(files.get("visits", VISITS), encoding="utf-8")
     for map_ in MAPS:
         (folder / f"concept-maps/{map_['id']}.json").write_text(json.dumps(map_), encoding="utf-8")
-    (folder / "data/people.csv").write_text(csv_text(people, person("")), encoding="utf-8")
-    (folder / "data/visits.csv").write_text(csv_text(list(visits), visit(""), ";"), encoding="utf-8")
+    (folder / "data/people.csv").write_text(csv_text(rows, person("")), encoding="utf-8")
+    (folder / "data/visits.csv").write_text(csv_text(visit_rows or [], visit(""), ";"), encoding="utf-8")
     return folder
 
 

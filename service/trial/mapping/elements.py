@@ -98,22 +98,25 @@ class Elements:
             return Condition(tuple((name, self._values(name, values, path)) for name, values in value.items()))
         names = value if isinstance(value, list) else [value]
         for name in names:
-            self.column(name, path)
+            self.column(name, path, carries=False)
         return Condition(tuple((str(name), None) for name in names))
 
-    def column(self, name: Any, path: Path_) -> Column | None:
-        """The column `name` of the table; notes a finding where there is none."""
+    def column(self, name: Any, path: Path_, carries: bool = True) -> Column | None:
+        """The column `name` of the table; notes a finding where there is none.
+
+        It counts as used where the element carries its value, or decides on one of its closed codes.
+        """
         column = self.table.columns.get(name) if isinstance(name, str) else None
         if column is None:
             self.source.wrong(path, f"no column of table {self.table.name}, which has {', '.join(self.table.columns)}")
         elif column.unmapped:
             self.source.wrong(path, "the dictionary says that this column is unmapped")
-        else:
+        elif carries or column.codes:
             self.used.add(column.name)
         return column
 
     def _values(self, name: str, values: Any, path: Path_) -> frozenset[str]:
-        column = self.column(name, (*path, name))
+        column = self.column(name, (*path, name), carries=False)
         listed = values if isinstance(values, list) else [values]
         texts = frozenset("" if text is None else str(text) for text in listed)
         if column and texts - {""} - set(column.codes):
@@ -123,7 +126,7 @@ class Elements:
     def _each(self, value: dict[str, Any], path: Path_, each: tuple[str, ...], parent: str) -> str | None:
         if "$each" not in value:
             return None
-        column = self.column(value["$each"], (*path, "$each"))
+        column = self.column(value["$each"], (*path, "$each"), carries=False)
         if parent != "array":
             self.source.wrong((*path, "$each"), "stands only in a list")
         if column and column.type != "list":
@@ -175,7 +178,7 @@ class Elements:
             return self._reference(value, path, each)
         if head == "$text":
             return Text(self._text(value[head], at, each), line)
-        column = self.column(value[head], at) or Column(str(value[head]), "string")
+        column = self.column(value[head], at, head == "$col") or Column(str(value[head]), "string")
         if head == "$col":
             return self._cell(column, value, path, each)
         if head == "$index":

@@ -99,8 +99,10 @@ class Filler:
         """The text of a column: of the current item, where its list is being repeated."""
         return self.items[column][1] if column in self.items else self.row.cells[column]
 
-    def wrong(self, rule: str, column: str, text: str) -> None:
-        """Notes a finding in this row."""
+    def wrong(self, rule: str, text: str, *columns: str) -> None:
+        """Notes a finding in this row; that the columns then are not used is no further finding."""
+        self.consulted.update(columns)
+        column = ", ".join(columns)
         self.issues.append(problem(rule, self.template.table.file, text, row=self.row.number, column=column))
 
     def origin(self, path: str, column: str | None, line: int, carries: bool = True) -> Origin:
@@ -211,7 +213,7 @@ class Filler:
     def _mapped(self, node: Cell, text: str) -> Any:
         codings = self.codings(node.map, text)
         if codings is None or (node.kind != "concept" and len(codings) != 1):
-            self.wrong("mapping-unmapped-code", node.column, f"the ConceptMap {node.map} does not list this value")
+            self.wrong("mapping-unmapped-code", f"the ConceptMap {node.map} does not list this value", node.column)
             return None
         if node.kind == "concept":
             return {"coding": [dict(coding) for coding in codings]} if codings else {}
@@ -220,7 +222,7 @@ class Filler:
     def _named(self, column: str, name: str) -> Any:
         target = self.resolve(name)
         if target is None:
-            self.wrong("mapping-unknown-resource", column, "must name a resource as template.rule/key")
+            self.wrong("mapping-unknown-resource", "must name a resource as template.rule/key", column)
             return None
         return {"reference": target}
 
@@ -234,7 +236,7 @@ class Filler:
         origins = [self.origin(path, column, node.line) for column in node.by]
         if target is None and not self.row.wrong & set(node.by):
             text = f"no row makes the resource {node.template}.{node.rule} with this key"
-            self.wrong("mapping-unknown-resource", ", ".join(node.by), text)
+            self.wrong("mapping-unknown-resource", text, *node.by)
         return Built({"reference": target} if target else None, 1, 1, origins or [self.origin(path, None, node.line)])
 
     def _sibling(self, node: Reference, path: str) -> Built:

@@ -146,7 +146,7 @@ def _rule(
         _key(source, (*path, "key"), body["key"], template.table)
     each = None
     if head.each is not None:
-        column = elements.column(head.each, (*path, "each"))
+        column = elements.column(head.each, (*path, "each"), carries=False)
         each = column.name if column else None
         if column and column.type != "list":
             source.wrong((*path, "each"), "takes a column of type list")
