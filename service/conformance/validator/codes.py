@@ -97,9 +97,7 @@ def equal(expected: Any, value: Any) -> bool:
             and all(equal(expected[name], value[name]) for name in expected)
         )
     if isinstance(expected, list):
-        return (
-            isinstance(value, list) and len(expected) == len(value) and all(map(equal, expected, value))
-        )
+        return isinstance(value, list) and len(expected) == len(value) and all(map(equal, expected, value))
     return bool(expected == value)
 
 

@@ -188,8 +188,12 @@ def _sizes(node: Node) -> list[Rule]:
     most = node.max_length
     if most is not None:
         rules.append(
-            _unless(lambda value: not isinstance(value, str) or len(value) <= most, "string-too-long",
-                    f"At most {most} characters are allowed here", "too-long")
+            _unless(
+                lambda value: not isinstance(value, str) or len(value) <= most,
+                "string-too-long",
+                f"At most {most} characters are allowed here",
+                "too-long",
+            )
         )
     low, high = node.bounds or (None, None)
     for bound, sign in ((low, 1), (high, -1)):

@@ -181,9 +181,7 @@ NATIVE: dict[str, Holds] = {
     ),
     "app-1": some("type", "actor"),
     "app-2": lambda v: has(v, "start") == has(v, "end"),
-    "app-3": lambda v: (
-        (has(v, "start") and has(v, "end")) or v.get("status") in ("proposed", "cancelled", "waitlist")
-    ),
+    "app-3": lambda v: (has(v, "start") and has(v, "end")) or v.get("status") in ("proposed", "cancelled", "waitlist"),
     "app-4": lambda v: not has(v, "cancelationReason") or v.get("status") in ("noshow", "cancelled"),
     "apr-1": some("participantType", "actor"),
     "att-1": implies("data", "contentType"),

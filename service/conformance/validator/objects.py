@@ -131,13 +131,10 @@ def _unknown(fields: Fields, name: Any) -> list[Finding]:
     return one("structure", "element-unknown", text, place(name))
 
 
-def _sibling(
-    sibling: Sibling, value: dict[str, Any], name: str, child: Any, found: list[Finding]
-) -> list[Finding]:
+def _sibling(sibling: Sibling, value: dict[str, Any], name: str, child: Any, found: list[Finding]) -> list[Finding]:
     primitive = value.get(name[1:])
     if not sibling.repeats:
-        bad = sibling.check(child)
-        return found + at(f".{name}", bad) if bad else found
+        return found + at(f".{name}", _beside(sibling, child, primitive))
     if type(child) is not list:
         text = "This element repeats: its extensions are an array, aligned with the values"
         return found + one("structure", "array-expected", text, f".{name}")
@@ -151,12 +148,20 @@ def _sibling(
     for index, item in enumerate(child):
         if item is not None:
             filled.add(f".{name[1:]}[{index}]")
-            found = found + at(f".{name}[{index}]", sibling.check(item) or [])
+            beside = primitive[index] if isinstance(primitive, list) and index < len(primitive) else None
+            found = found + at(f".{name}[{index}]", _beside(sibling, item, beside))
         elif primitive is None:
             text = "null stands for no extension only where there is a value beside it"
             found = found + one("structure", "null-value", text, f".{name}[{index}]")
     # A null among the values is right where the extension at the same index stands for it.
     return [bad for bad in found if not (bad.rule == "null-value" and bad.path in filled)]
+
+
+def _beside(sibling: Sibling, item: Any, primitive: Any) -> list[Finding]:
+    """An id alone is enough beside a value, not in place of one."""
+    if isinstance(item, dict) and not (item.keys() - {"id"}) and not (item and primitive is not None):
+        return one("structure", "object-empty", "What stands for a value needs an extension")
+    return sibling.check(item) or []
 
 
 def _missing(fields: Fields, value: dict[str, Any], name: str, found: list[Finding]) -> None:
@@ -190,7 +195,7 @@ def sibling_object(extension: Check) -> Check:
     """What may stand in `_name`: `id` and `extension`."""
     fields = Fields("")
     fields.rules.update(id=check_string, extension=array_of(extension))
-    inner = object_of(fields)
+    inner = object_of(fields, is_root=True)
 
     def check(value: Any) -> list[Finding] | None:
         found = inner(value)

@@ -172,9 +172,7 @@ def _count(name: str, count: int, least: int, most: int | None) -> list[Finding]
     return one("structure", "cardinality-max", text, f".{name}")
 
 
-def _sliced(
-    name: str, items: list[tuple[str, Any, Any]], parts: list[Part], closed: bool, whole: Any
-) -> list[Finding]:
+def _sliced(name: str, items: list[tuple[str, Any, Any]], parts: list[Part], closed: bool, whole: Any) -> list[Finding]:
     found: list[Finding] = []
     counts = dict.fromkeys((part.name for part in parts), 0)
     for suffix, child, _ in items:

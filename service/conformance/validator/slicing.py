@@ -111,11 +111,10 @@ class Discriminators:
         if here is None or not here.types:
             return None
         names = {reference.code for reference in here.types}
-        names |= {
-            self._profiled(url) for reference in here.types for url in (*reference.targets, *reference.profiles)
-        }
-        return lambda item: any(self._is_of(value, names) for value in values_at(item, steps)) or (
-            bool(steps) and any(name in names for name in _choice_types(item, steps[-1]))
+        names |= {self._profiled(url) for reference in here.types for url in (*reference.targets, *reference.profiles)}
+        return lambda item: (
+            any(self._is_of(value, names) for value in values_at(item, steps))
+            or (bool(steps) and any(name in names for name in _choice_types(item, steps[-1])))
         )
 
     def _profiled(self, url: str) -> str:
