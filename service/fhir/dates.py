@@ -29,6 +29,7 @@ def moment(value: int) -> datetime:
     return EPOCH + timedelta(microseconds=value)
 
 
+@lru_cache(maxsize=64)
 def instant(value: int) -> str:
     """Microseconds as a FHIR instant in UTC with milliseconds."""
     return (EPOCH + timedelta(microseconds=value)).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

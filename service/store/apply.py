@@ -125,7 +125,7 @@ def _link(staging: Staging, drafts: list[Draft], targets: dict[str, str], parse_
         assert draft.identity is not None
         assert draft.values is not None
         if any(other.links and other.links.conditional for other in drafts):
-            key = staging.key_of(draft.identity)
+            key = staging.entity(draft.identity).key or staging.new_key()
             staging.plan.put(draft.identity, Entity(key, 1, False, staging.now, b"", draft.values))
     for draft in drafts:
         assert draft.links is not None
@@ -174,7 +174,7 @@ def _write(staging: Staging, draft: Draft) -> Applied:
         return Applied("unchanged", _stored(draft.identity, before))
     version = before.version + 1 if before is not None else 1
     body = content(draft, version, staging.now)
-    key = before.key if before is not None and before.key else staging.key_of(draft.identity)
+    key = before.key if before is not None and before.key else staging.new_key()
     after = Entity(key, version, False, staging.now, body, draft.values, "PUT" if update else "POST")
     _put(staging, draft.identity, after)
     return Applied("updated" if before is not None and before.alive else "created", _stored(draft.identity, after))

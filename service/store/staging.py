@@ -45,23 +45,40 @@ _NONE = Values()
 
 @dataclass(slots=True)
 class Layer:
-    """What one plan, or the group so far, has changed."""
+    """What one plan, or the group so far, has changed; how it can be found is worked out when somebody asks."""
 
     entities: dict[Identity, Entity] = field(default_factory=dict)
     versions: list[tuple[Any, ...]] = field(default_factory=list)  # key, type, version, updated, method, content
-    tokens: dict[tuple[int, str], set[Identity]] = field(default_factory=dict)
-    referrers: dict[Identity, set[Identity]] = field(default_factory=dict)
     of_type: dict[str, set[Identity]] = field(default_factory=dict)
+    _tokens: dict[tuple[int, str], set[Identity]] = field(default_factory=dict)
+    _referrers: dict[Identity, set[Identity]] = field(default_factory=dict)
+    _unseen: list[Identity] = field(default_factory=list)
 
     def put(self, identity: Identity, entity: Entity) -> None:
-        """Sets the state of a resource and remembers how it can be found."""
+        """Sets the state of a resource."""
         self.entities[identity] = entity
         self.of_type.setdefault(identity[0], set()).add(identity)
-        if entity.values is not None:
-            for param, code, _ in entity.values.token:
-                self.tokens.setdefault((param, code), set()).add(identity)
-            for _, type_, id_ in entity.values.reference:
-                self.referrers.setdefault((type_, id_), set()).add(identity)
+        self._unseen.append(identity)
+
+    def with_code(self, number: int, code: str) -> set[Identity]:
+        """The changed resources that have, or had, this code under the parameter."""
+        self._look()
+        return self._tokens.get((number, code), set())
+
+    def referring_to(self, identity: Identity) -> set[Identity]:
+        """The changed resources that refer, or referred, to this one."""
+        self._look()
+        return self._referrers.get(identity, set())
+
+    def _look(self) -> None:
+        for identity in self._unseen:
+            entity = self.entities.get(identity)
+            if entity is not None and entity.values is not None:
+                for param, code, _ in entity.values.token:
+                    self._tokens.setdefault((param, code), set()).add(identity)
+                for _, type_, id_ in entity.values.reference:
+                    self._referrers.setdefault((type_, id_), set()).add(identity)
+        self._unseen.clear()
 
     def absorb(self, other: Layer) -> None:
         """Takes over what a plan that succeeded has changed."""
@@ -166,15 +183,13 @@ class Staging:
             codes = _codes(condition)
             if codes:
                 number = parameter_number(query.type, condition.parameter.code)  # type: ignore[union-attr]
-                return {i for code in codes for layer in layers for i in layer.tokens.get((number, code), ())}
+                return {i for code in codes for layer in layers for i in layer.with_code(number, code)}
         return {i for layer in layers for i in layer.of_type.get(query.type, ())}
 
-    def key_of(self, identity: Identity) -> int:
-        """The key of an existing resource, or a new one."""
-        key = self.entity(identity).key
-        if not key:
-            key, self.next_key = self.next_key, self.next_key + 1
-        return key
+    def new_key(self) -> int:
+        """The next key that no resource has."""
+        self.next_key += 1
+        return self.next_key - 1
 
     def referrers(self, identity: Identity) -> set[Identity]:
         """The living resources other than itself that refer to this one."""
@@ -189,7 +204,7 @@ class Staging:
             if referrer not in self.plan.entities and referrer not in self.group.entities:
                 found.add(referrer)
         for layer in (self.group, self.plan):
-            for referrer in layer.referrers.get(identity, ()):
+            for referrer in layer.referring_to(identity):
                 entity = self.entity(referrer)
                 if referrer != identity and entity.alive and entity.values and _refers(entity.values, identity):
                     found.add(referrer)
@@ -197,7 +212,10 @@ class Staging:
 
     def accept(self) -> None:
         """The plan succeeded: its changes become the group's."""
-        self.group.absorb(self.plan)
+        if self.group.entities:
+            self.group.absorb(self.plan)
+        else:
+            self.group = self.plan
         self.plan = Layer()
 
     def discard(self) -> None:
