@@ -16,7 +16,6 @@ from typing import Any
 import msgspec
 
 from service.conformance import records, search_parameters
-from service.fhir.json import decode
 from service.fhir.parameters import SearchParameter
 
 R4 = "4.0.1"
@@ -115,7 +114,7 @@ def compile_package(core: Path, own: Path) -> dict[str, Any]:
 
     def own_resources() -> Iterator[dict[str, Any]]:
         for path in _own_files(own):
-            resource = decode(path.read_bytes(), max_depth=200)
+            resource = msgspec.json.decode(path.read_bytes())
             if isinstance(resource, dict) and "resourceType" in resource and isinstance(resource.get("url"), str):
                 ours[resource["url"]] = path.name
                 yield resource

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from service.conformance.definitions import Definitions
@@ -42,10 +43,21 @@ class Node:
         for name in ("min", "max", "types", "binding", "fixed", "pattern", "slicing", "max_length", "bounds"):
             said = getattr(element, name)
             if said is not None and said != ():
-                setattr(self, name, said)
+                setattr(self, name, exact(said) if name in ("fixed", "pattern", "bounds") else said)
         self.modifier = self.modifier or element.modifier
         known = {constraint.key for constraint in self.constraints}
         self.constraints += [constraint for constraint in element.constraints if constraint.key not in known]
+
+
+def exact(value: Any) -> Any:
+    """The value with its fractions as Decimal, as they are in resources; packed definitions hold floats."""
+    if isinstance(value, float):
+        return Decimal(repr(value))
+    if isinstance(value, dict):
+        return {name: exact(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(exact(part) for part in value)
+    return value
 
 
 def ancestors(definitions: Definitions, url: str) -> list[Structure]:
