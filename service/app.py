@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 from starlette.routing import Mount
@@ -14,7 +13,7 @@ from service import __version__
 from service.api import framework, health, openapi, trial
 from service.api.cursors import Cursors
 from service.api.guard import Guard
-from service.api.routes import INTERACTIONS, TABLE, routes
+from service.api.routes import TABLE, routes
 from service.api.server import Server
 from service.conformance import definitions
 from service.conformance.definitions import Definitions
@@ -31,6 +30,9 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
     is not migrated.
     """
 
+    table = (*TABLE, *health.TABLE, *trial.TABLE, *openapi.TABLE, *pages.TABLE)
+    interactions = tuple(interaction for interaction, _ in table)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         defined = loaded or await asyncio.to_thread(definitions.load, settings.data_dir / "definitions")
@@ -42,8 +44,7 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
                 database=database,
                 validator=Validator(defined),
                 cursors=Cursors(database.secret()),
-                zone=ZoneInfo(settings.time_zone),
-                interactions=INTERACTIONS,
+                interactions=interactions,
             )
             yield
         finally:
@@ -60,6 +61,6 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
     )
     framework.install(app)
     app.add_middleware(Guard, debug=settings.log_level.upper() == "DEBUG")
-    tables = (*TABLE, *health.TABLE, *trial.TABLE, *openapi.TABLE, *pages.TABLE)
-    app.router.routes.extend([*routes(tables), Mount("/static", pages.static_files())])
+    app.state.interactions = interactions
+    app.router.routes.extend([*routes(table), Mount("/static", pages.static_files())])
     return app

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from service.trial.mapping.identity import id_of
+from service.trial.mapping.identity import id_of, name_of
 
-PATIENT = id_of("isikok-19", "patients.patient/1")
+PATIENT = id_of("isikok-19", name_of("patients", "patient", ["ISIKOK19-001"]))
 PSEUDONYM = "https://hospital.example/pseudonym"
 SUBJECT = "https://cart-fhir.example/fhir/identifier/subject"
 

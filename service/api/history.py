@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -75,6 +76,6 @@ def _wish(server: Server, pairs: list[tuple[str, str]], handling: str) -> dict[s
 
 def _moment(server: Server, name: str, text: str) -> datetime:
     try:  # a "+" of an offset that was not percent-encoded arrives as a blank
-        return dates.moment(dates.date_range(text.replace(" ", "+"), server.zone)[0])
+        return dates.moment(dates.date_range(text.replace(" ", "+"), ZoneInfo(server.settings.time_zone))[0])
     except ValueError:
         raise BadRequest(f"{name} needs a date or an instant", code="invalid", rule="invalid-parameter") from None

@@ -50,7 +50,8 @@ class TypeName(FhirId):
 register_url_convertor("fhir_id", FhirId())
 register_url_convertor("type_name", TypeName())
 
-ANY = "/fhir/{type:type_name}"
+BASE = "/fhir"
+ANY = BASE + "/{type:type_name}"
 ONE = ANY + "/{id:fhir_id}"
 
 TABLE: tuple[tuple[Interaction, Handler], ...] = (
@@ -65,11 +66,10 @@ TABLE: tuple[tuple[Interaction, Handler], ...] = (
     (Interaction("vread", "GET", ONE + "/_history/{version:fhir_id}", ("vread",)), vread),
     (Interaction("historyInstance", "GET", ONE + "/_history", ("history-instance",)), history_instance),
     (Interaction("historyType", "GET", ANY + "/_history", ("history-type",)), history_type),
-    (Interaction("transaction", "POST", "/fhir", ("transaction", "batch")), transaction),
-    (Interaction("historySystem", "GET", "/fhir/_history", ("history-system",)), history_system),
-    (Interaction("metadata", "GET", "/fhir/metadata"), metadata),
+    (Interaction("transaction", "POST", BASE, ("transaction", "batch")), transaction),
+    (Interaction("historySystem", "GET", BASE + "/_history", ("history-system",)), history_system),
+    (Interaction("metadata", "GET", BASE + "/metadata"), metadata),
 )
-INTERACTIONS = tuple(interaction for interaction, _ in TABLE)
 
 
 class Path:
@@ -103,4 +103,8 @@ def routes(table: Iterable[tuple[Interaction, Handler]]) -> list[Route]:
     paths: dict[str, dict[str, Handler]] = {}
     for interaction, handler in table:
         paths.setdefault(interaction.path, {})[interaction.method] = handler
-    return [Route(path, Path(path, handlers), name=path) for path, handlers in paths.items()]
+    found = [Route(path, Path(path, handlers), name=path) for path, handlers in paths.items()]
+    base = next((route for route in found if route.path == BASE), None)
+    if base is not None:  # many clients post their bundles to the base with a slash behind it
+        found.append(Route(f"{BASE}/", base.endpoint, name="base"))
+    return found

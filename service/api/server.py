@@ -31,7 +31,6 @@ class Server:
     database: Database
     validator: Validator
     cursors: Cursors
-    zone: ZoneInfo
     interactions: tuple[Interaction, ...]
     statements: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # base → CapabilityStatement, ETag
 
@@ -44,21 +43,28 @@ class Server:
 
     def query(self, type_: str, pairs: Sequence[tuple[str, str]], handling: str) -> Query:
         """The parsed search of `pairs`. Raises BadRequest."""
-        return search.parse(
-            type_,
-            pairs,
-            self.definitions.search_parameters,
-            zone=self.zone,
-            handling=handling,
-            default_count=self.settings.default_page_size,
-            max_count=self.settings.max_page_size,
-        )
+        return parse_search(self.settings, self.definitions, type_, pairs, handling)
 
     def base(self, request: Request) -> str:
         """The FHIR base without a trailing slash: as configured, else as the client addressed us."""
         if self.settings.base_url:
             return self.settings.base_url.rstrip("/")
         return _base(request.scope["scheme"], request.headers.get("host", ""))
+
+
+def parse_search(
+    settings: Settings, definitions: Definitions, type_: str, pairs: Sequence[tuple[str, str]], handling: str
+) -> Query:
+    """The Query of `pairs` under these settings. Raises BadRequest."""
+    return search.parse(
+        type_,
+        pairs,
+        definitions.search_parameters,
+        zone=ZoneInfo(settings.time_zone),
+        handling=handling,
+        default_count=settings.default_page_size,
+        max_count=settings.max_page_size,
+    )
 
 
 @lru_cache(maxsize=256)

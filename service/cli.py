@@ -1,0 +1,186 @@
+"""The command line: `cart-fhir demo` and the others. It reads settings and prints; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from service import __version__, logs
+from service.conformance.definitions import Definitions, load
+from service.doctor import Check, local_checks, store_checks, writable_folder
+from service.errors import CartFhirError
+from service.importing import import_demo, import_folder
+from service.serving import listen, run
+from service.settings import Settings
+from service.store.migrate import migrate as migrate_store
+from service.trial.importer import ImportReport
+
+MOST_FINDINGS = 50
+
+app = typer.Typer(
+    name="cart-fhir",
+    help="FHIR R4 for the ISIKOK-19 CAR-T trial. Start with: cart-fhir demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on (CART_FHIR_HOST).")]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on (CART_FHIR_PORT, PORT).")]
+
+
+def main() -> None:
+    """Runs the command of `sys.argv`. What went wrong is one line and exit code 2, never a traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None) -> None:
+    """Serve the API until it is stopped. The database must be migrated."""
+    with _plainly():
+        settings = _settings(host=host, port=port)
+        writable_folder(settings)
+        run(settings, listen(settings), lambda: _addresses(settings), _definitions(settings))
+
+
+@app.command()
+def demo(host: Host = None, port: Port = None) -> None:
+    """Migrate, import the ISIKOK-19 records, serve. Safe to run again: what is there is not written twice."""
+    with _plainly():
+        settings = _settings(host=host, port=port)
+        writable_folder(settings)
+        listener = listen(settings)
+        _say("Migrating the database")
+        migrate_store(settings)
+        definitions = _definitions(settings)
+        _report(asyncio.run(import_demo(settings, definitions, _say)))
+        run(settings, listener, lambda: _addresses(settings), definitions)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    with _plainly():
+        settings = _settings()
+        writable_folder(settings)
+        migrate_store(settings)
+        _say("The database has the newest schema")
+
+
+@app.command(name="import")
+def import_(
+    folder: Annotated[Path, typer.Argument(help="A study: templates, dictionary, concept maps and data.")],
+    check: Annotated[bool, typer.Option("--check", help="Read, map and validate everything; write nothing.")] = False,
+) -> None:
+    """Import the records of a study; importing twice writes nothing the second time."""
+    with _plainly():
+        settings = _settings()
+        if not folder.is_dir():
+            raise CartFhirError(f"{folder} is not a folder")
+        writable_folder(settings)
+        _report(asyncio.run(import_folder(settings, _definitions(settings), folder, check, _say)), check)
+
+
+@app.command()
+def doctor() -> None:
+    """Look at everything that the service needs, and say what to do where it is missing."""
+    with _plainly():
+        settings = _settings()
+        checks = list(local_checks(settings))
+        for check in checks:
+            _show(check)
+        if all(check.well for check in checks if check.name == "Data folder"):
+            for check in asyncio.run(store_checks(settings)):
+                _show(check)
+                checks.append(check)
+    if not all(check.well for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(__version__)
+
+
+def _settings(**changes: Any) -> Settings:
+    """The settings of the environment, with what the command line says instead."""
+    try:
+        settings = Settings(**{name: value for name, value in changes.items() if value is not None})
+        logs.configure(settings.log_level)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_context=False)[0]
+        name = "_".join(map(str, first["loc"])).removeprefix("CART_FHIR_").upper()
+        raise CartFhirError(f"The setting CART_FHIR_{name} is not valid: {first['msg']}") from None
+    except (ValueError, OSError) as error:
+        raise CartFhirError(str(error)) from None
+    return settings
+
+
+def _definitions(settings: Settings) -> Definitions:
+    _say("Loading the definitions of FHIR R4")
+    return load(settings.data_dir / "definitions")
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """Turns an error of the service into plain lines and exit code 2."""
+    try:
+        yield
+    except CartFhirError as error:
+        _fail(error)
+
+
+def _fail(error: CartFhirError) -> NoReturn:
+    for issue in error.issues[:MOST_FINDINGS]:
+        err.print(f"cart-fhir: {issue.text}", soft_wrap=True, markup=False)
+    if len(error.issues) > MOST_FINDINGS:
+        err.print(f"cart-fhir: and {len(error.issues) - MOST_FINDINGS} more", markup=False)
+    raise typer.Exit(2)
+
+
+def _say(text: str) -> None:
+    out.print(f"· {text}", soft_wrap=True, markup=False)
+
+
+def _report(report: ImportReport, check: bool = False) -> None:
+    total = sum(report.types.values())
+    done = "would be" if check else "were"
+    _say(f"{total} resources: {report.created} {done} created, {report.updated} updated, {report.unchanged} as before")
+    for reference in report.left:
+        _say(f"{reference} is no longer in the records; it was left as it is")
+
+
+def _show(check: Check) -> None:
+    mark = "[green]ok[/]" if check.well else "[red]no[/]"
+    out.print(f"{mark}  {check.name}: ", end="")
+    out.print(check.found, markup=False, soft_wrap=True)
+    if not check.well:
+        out.print(f"    {check.advice}", markup=False, soft_wrap=True)
+
+
+def _addresses(settings: Settings) -> None:
+    host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host
+    base = f"http://{host}:{settings.port}"
+    _say("Open:")
+    for name, path in (
+        ("Start page", "/"),
+        ("Swagger", "/docs"),
+        ("Table 1", "/trial/isikok-19/tables/1"),
+        ("Table 2", "/trial/isikok-19/tables/2"),
+        ("First search", "/fhir/Patient?_count=5"),
+    ):
+        out.print(f"    {name:13} {base}{path}", soft_wrap=True, markup=False)
+    _say("Stop with Ctrl+C")

@@ -1,0 +1,67 @@
+"""One uvicorn process over the application: the port is taken first, so that a busy one is a plain message."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from service import logs
+from service.app import create_app
+from service.conformance.definitions import Definitions
+from service.errors import CartFhirError, Unavailable
+from service.settings import Settings
+
+DRAIN_SECONDS = 30
+
+
+class _Server(uvicorn.Server):
+    """Calls `started` once when requests are answered."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_start()
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket bound to the host and port. Raises Unavailable with a plain text."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or type(error).__name__
+        text = f"Cannot listen on {settings.host}:{settings.port}: {reason}. Choose another port with --port"
+        raise Unavailable(text, rule="port-in-use") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def run(
+    settings: Settings, listener: socket.socket, started: Callable[[], None], loaded: Definitions | None = None
+) -> None:
+    """Serves until SIGINT or SIGTERM, then answers what is under way (at most 30 s). Raises CartFhirError."""
+    logs.configure(settings.log_level)
+    config = uvicorn.Config(
+        create_app(settings, loaded),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    server = _Server(config, started)
+    server.run(sockets=[listener])
+    if not server.started:
+        raise CartFhirError("The service did not start; the log above says why")
