@@ -1,5 +1,5 @@
 # `make help` lists the targets. Everything goes into .venv; nothing else on the machine is touched.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
