@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import BadRequest
 from service.trial.mapping.engine import Mapped
 from service.trial.mapping.identity import BASE, content_hash, id_of
 from service.trial.mapping.readers import Records
@@ -70,13 +69,18 @@ def stated_hash(provenance: dict[str, Any]) -> str | None:
     return next((found["valueString"] for found in provenance.get("extension", []) if found.get("url") == url), None)
 
 
-def imported(study: Study, resource: dict[str, Any], provenance: dict[str, Any]) -> Imported:
-    """A stored resource with the rule and rows that its Provenance states. Raises BadRequest where it states none."""
+def rule_of(study: Study, provenance: dict[str, Any]) -> tuple[str, str, int | None] | None:
+    """Template, rule and item that a Provenance states; None where it is of no rule of this study."""
     policy = next(iter(provenance.get("policy", [])), "")
     path, _, item = policy.removeprefix(f"{RULES}/{study.name}/").partition("#")
     template, _, rule = path.partition("/")
     if template not in study.templates or rule not in study.templates[template].rules:
-        raise BadRequest(f"The Provenance of {resource['resourceType']}/{resource['id']} names no rule of {study.name}")
+        return None
+    return template, rule, int(item) if item else None
+
+
+def imported(rule: tuple[str, str, int | None], resource: dict[str, Any], provenance: dict[str, Any]) -> Imported:
+    """A stored resource with its rule and the rows that its Provenance states."""
     rows: dict[int, None] = {}
     quoted: list[dict[str, str]] = []
     for entity in provenance.get("entity", []):
@@ -87,7 +91,7 @@ def imported(study: Study, resource: dict[str, Any], provenance: dict[str, Any])
             quoted.append(cell)
     # A resource that several rows share quotes each of them, or none of them can be told apart.
     citations = zip(rows, quoted if len(quoted) == len(rows) else [{}] * len(rows), strict=True)
-    return Imported(resource, template, rule, int(item) if item else None, tuple(citations))
+    return Imported(resource, *rule, tuple(citations))
 
 
 def _provenance(id_: str, target: dict[str, Any], policy: list[str], entities: list[dict[str, Any]]) -> dict[str, Any]:

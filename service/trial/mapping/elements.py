@@ -120,7 +120,7 @@ class Elements:
         listed = values if isinstance(values, list) else [values]
         texts = frozenset("" if text is None else str(text) for text in listed)
         if column and texts - {""} - set(column.codes):
-            self.source.wrong((*path, name), "each must be one of the column's codes in the dictionary, or \"\"")
+            self.source.wrong((*path, name), 'each must be one of the column\'s codes in the dictionary, or ""')
         return texts
 
     def _each(self, value: dict[str, Any], path: Path_, each: tuple[str, ...], parent: str) -> str | None:

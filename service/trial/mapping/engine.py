@@ -153,6 +153,8 @@ class _Mapping:
     def _check_unused(self) -> None:
         for table in self.study.dictionary.tables.values():
             for row in self.records[table.name].rows:
+                if row.wrong:  # what is missing there may only follow from that
+                    continue
                 used = self._consulted.get((table.name, row.number), set())
                 for name, column in table.columns.items():
                     if row.cells[name] and name not in used and not column.cites and not column.unmapped:
