@@ -1,11 +1,10 @@
-"""Profiles: cardinality, types, fixed values, patterns, bindings, slices, extensions and invariants of a small guide."""
+"""Profiles of a small guide: cardinality, types, fixed values, patterns, bindings, slices, extensions, invariants."""
 
 from __future__ import annotations
 
 import copy
 import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest

@@ -11,7 +11,7 @@ from typing import Any
 from service.conformance.records import CORE, Element, TypeRef
 from service.conformance.terminology import Terminology
 from service.conformance.validator import codes, references
-from service.conformance.validator.findings import Finding, at, one
+from service.conformance.validator.findings import Finding, one
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.occurrences import Occurrences
 from service.conformance.validator.paths import Expression, expressible
@@ -229,6 +229,3 @@ def _invariant(expression: Expression, key: str, human: str, severity: str) -> R
         return [Finding("invariant", key, f"{key}: {human}", severity=severity)]
 
     return check
-
-
-__all__ = ["Narrowing", "Rule", "at", "every"]

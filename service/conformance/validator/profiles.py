@@ -5,12 +5,11 @@ Source: https://hl7.org/fhir/R4/profiling.html and https://hl7.org/fhir/R4/defin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from service.conformance.records import canonical
 from service.conformance.terminology import Terminology
-from service.conformance.validator.findings import Check, Finding, at, one, sourced
+from service.conformance.validator.findings import Check, Finding, one, sourced
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.narrowing import Narrowing, Rule
 from service.conformance.validator.native import chosen
@@ -27,6 +26,9 @@ class Profiles:
         self._known = frozenset(self._definitions.structures())
         self._narrowing = Narrowing(shapes, terminology, types, invariants, self.apply)
         self._compiled: dict[str, tuple[str, Rule, bool] | None] = {}
+        self._ready: dict[str, tuple[str, Rule, bool] | None] = {}
+        self._lock = types.lock
+        self._compiling = 0
 
     def claimed(self, resource: Check) -> Check:
         """A resource with the profiles that its `meta.profile` claims."""
@@ -98,12 +100,18 @@ class Profiles:
 
     def _profile(self, url: str) -> tuple[str, Rule, bool] | None:
         """(type, rule, modifier) of a known profile."""
+        if url in self._ready:
+            return self._ready[url]
         if url not in self._known:
             return None
-        if url not in self._compiled:
-            chain = ancestors(self._definitions, url)
-            self._compiled[url] = self._compile(url, chain) if chain else None
-        return self._compiled[url]
+        with self._lock:
+            if url not in self._compiled:
+                chain = ancestors(self._definitions, url)
+                self._compiled[url] = self._compile(url, chain) if chain else None
+            # Within the compilation of a profile that refers to itself it is not yet whole.
+            if not self._compiling:
+                self._ready[url] = self._compiled[url]
+            return self._compiled[url]
 
     def _compile(self, url: str, chain: list[Any]) -> tuple[str, Rule, bool]:
         root = tree(chain)
@@ -111,7 +119,11 @@ class Profiles:
         # Profiles may refer to themselves (a slice that is an Observation of the same profile).
         cell: list[Rule] = []
         self._compiled[url] = name, lambda value, whole: cell[0](value, whole), root.modifier
-        rule = self._narrowing.of_type(name, root)
+        self._compiling += 1
+        try:
+            rule = self._narrowing.of_type(name, root)
+        finally:
+            self._compiling -= 1
         version = chain[-1].version
         cell.append(_sourced(rule, f"{url}|{version}" if version else url))
         return name, cell[0], root.modifier
@@ -126,6 +138,3 @@ def _sourced(rule: Rule, source: str) -> Rule:
         return sourced(source, found) if found else None
 
     return check
-
-
-__all__ = ["Callable", "Profiles", "at"]

@@ -7,12 +7,13 @@ itself (Identifier, Questionnaire.item) is one closure as well.
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import RLock
 from typing import Any
 
 from service.conformance.records import CORE, Element, TypeRef
 from service.conformance.terminology import Terminology
 from service.conformance.validator import codes, references
-from service.conformance.validator.findings import Check, Finding, both, nearest, one, sourced, wrong_kind
+from service.conformance.validator.findings import Check, Finding, both, nearest, one, wrong_kind
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.objects import Fields, Sibling, array_of, object_of, sibling_object
 from service.conformance.validator.primitives import CHECKS
@@ -30,6 +31,9 @@ class Types:
         self._invariants = invariants
         self._resource_types = shapes.definitions.resource_types
         self._compiled: dict[tuple[str, str], Check] = {}
+        # What is half compiled must not be run by another thread: only whole types are published in `_ready`.
+        self.lock = RLock()
+        self._ready: dict[str, Check] = {}
         self._siblings: Sibling | None = None
         self._targets: dict[frozenset[str], Check] = {}
         self._primitives: dict[Any, Check] = {}
@@ -43,12 +47,17 @@ class Types:
         if type(value) is not dict:
             return wrong_kind(value, "an object")
         name = value.get("resourceType")
+        ready = self._ready.get(name) if type(name) is str else None
+        if ready is not None:
+            return ready(value)
         if not isinstance(name, str) or not name:
             return one("structure", "resource-type-missing", "resourceType names the type of the resource")
         if name not in self._resource_types:
             text = "This resource type does not exist in R4" + nearest(name, self._resource_types)
             return one("not-supported", "resource-type-unknown", text, ".resourceType")
-        return self.of_type(name)(value)
+        with self.lock:
+            check = self._ready[name] = self.of_type(name)
+        return check(value)
 
     def of_type(self, code: str) -> Check:
         """The check of a resource, data or primitive type."""
@@ -176,6 +185,3 @@ def _of_object(rule: Check) -> Check:
         return rule(value) if type(value) is dict else None
 
     return check
-
-
-__all__ = ["Types", "sourced"]
