@@ -20,6 +20,7 @@ from service.errors import CartFhirError
 from service.importing import import_demo, import_folder
 from service.serving import listen, run
 from service.settings import Settings
+from service.store.migrate import check as check_store
 from service.store.migrate import migrate as migrate_store
 from service.trial.importer import ImportReport
 
@@ -52,6 +53,7 @@ def serve(host: Host = None, port: Port = None) -> None:
     with _plainly():
         settings = _settings(host=host, port=port)
         writable_folder(settings)
+        check_store(settings)
         run(settings, listen(settings), lambda: _addresses(settings), _definitions(settings))
 
 
@@ -123,7 +125,7 @@ def _settings(**changes: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         name = "_".join(map(str, first["loc"])).removeprefix("CART_FHIR_").upper()
-        raise CartFhirError(f"The setting CART_FHIR_{name} is not valid: {first['msg']}") from None
+        raise CartFhirError(f"The setting CART_FHIR_{name} is not valid: {first["msg"].removeprefix("Value error, ")}") from None
     except (ValueError, OSError) as error:
         raise CartFhirError(str(error)) from None
     return settings
