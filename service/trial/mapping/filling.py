@@ -137,7 +137,9 @@ class Filler:
             case Reference():
                 return self._reference(node, path)
             case UnitOf():
-                return Built(quantity_unit(node.unit), origins=[self.origin(f"{path}.unit", None, node.line)])
+                unit = quantity_unit(node.unit)
+                parts = [f"{path}.{name.removeprefix('_')}" for name in unit]
+                return Built(unit, origins=[self.origin(part, None, node.line) for part in parts])
         raise TypeError(type(node).__name__)
 
     def _object(self, node: Object, path: str) -> Built:

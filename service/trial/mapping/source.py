@@ -19,6 +19,7 @@ from service.fhir.json import decode
 from service.trial.mapping.problems import problem, spec_problem
 
 Path_ = tuple[str | int, ...]
+Pair = tuple[yaml.Node, yaml.Node]
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 
@@ -70,15 +71,16 @@ def _value(source: Source, node: yaml.Node, path: Path_) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_value(source, item, (*path, number)) for number, item in enumerate(node.value)]
     result: dict[str, Any] = {}
-    for key, value in _pairs(source, node, path):
+    for key, (key_node, value) in _pairs(source, node, path):
         result[key] = _value(source, value, (*path, key))
+        source.lines[*path, key] = key_node.start_mark.line + 1
     return result
 
 
-def _pairs(source: Source, node: yaml.MappingNode, path: Path_) -> Iterator[tuple[str, yaml.Node]]:
+def _pairs(source: Source, node: yaml.MappingNode, path: Path_) -> Iterator[tuple[str, Pair]]:
     """The pairs of a mapping, those merged by `<<` first; a pair of its own wins over a merged one."""
-    own: dict[str, yaml.Node] = {}
-    merged: dict[str, yaml.Node] = {}
+    own: dict[str, Pair] = {}
+    merged: dict[str, Pair] = {}
     for key_node, value in node.value:
         key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
         if key is None:
@@ -92,7 +94,7 @@ def _pairs(source: Source, node: yaml.MappingNode, path: Path_) -> Iterator[tupl
         elif key in own:
             source.wrong((*path, key), "the key stands twice")
         else:
-            own[key] = value
+            own[key] = (key_node, value)
     yield from {**merged, **own}.items()
 
 
