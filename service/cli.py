@@ -125,7 +125,8 @@ def _settings(**changes: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_input=False, include_context=False)[0]
         name = "_".join(map(str, first["loc"])).removeprefix("CART_FHIR_").upper()
-        raise CartFhirError(f"The setting CART_FHIR_{name} is not valid: {first["msg"].removeprefix("Value error, ")}") from None
+        text = first["msg"].removeprefix("Value error, ")
+        raise CartFhirError(f"The setting CART_FHIR_{name} is not valid: {text}") from None
     except (ValueError, OSError) as error:
         raise CartFhirError(str(error)) from None
     return settings
