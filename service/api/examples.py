@@ -198,6 +198,25 @@ OPERATIONS: dict[str, Operation] = {
     "metadata": Operation(
         "CapabilityStatement", "What this server can do, generated from its routes.", SYSTEM, errors=(406,)
     ),
+    "table": Operation(
+        "A table of the paper, counted again",
+        "Tables 1 and 2 from what is stored now, each figure beside the published one, with the reason where they "
+        "differ. As JSON, CSV or a page, by Accept or `format`.",
+        TRIAL,
+        (
+            path("number", "2", "1: patient characteristics; 2: clinical outcomes"),
+            Parameter("format", "`json`, `csv` or `html`", "json"),
+        ),
+        errors=(404, 406),
+        media="application/json,text/csv,text/html",
+    ),
+    "measure": Operation(
+        "A rate as a MeasureReport",
+        "`response-rate` or `toxicity-rate`: numerator, denominator, score, by diagnosis, beside the published value.",
+        TRIAL,
+        (path("id", "response-rate", "The Measure"),),
+        errors=(404, 406),
+    ),
     "live": Operation("Is the process alive", "For a supervisor.", SERVICE, media="application/json"),
     "ready": Operation("Can it serve", "Checks the store.", SERVICE, errors=(503,), media="application/json"),
     "openapi": Operation("This description", "OpenAPI 3.1.", SERVICE, media="application/json"),
