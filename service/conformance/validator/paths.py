@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from service.conformance.validator.quick import compile_quick
+
 # What the library cannot answer, and what an element without the resource around it cannot.
 _BEYOND = re.compile(r"resolve\(|htmlChecks|memberOf|conformsTo")
 _AROUND = re.compile(r"%resource|%rootResource|%context|descendants\(")
@@ -31,10 +33,9 @@ class Expression:
     def holds(self, value: Any, root: dict[str, Any] | None = None) -> bool:
         """False only where the expression gives false: what cannot be evaluated breaks no rule."""
         if self._run is None:
-            self._run = _compiled(self._expression, self._path)
-        context = {"resource": root, "rootResource": root} if root is not None else {}
+            self._run = compile_quick(self._expression, self._path) or _compiled(self._expression, self._path)
         try:
-            result = self._run(value, context)
+            result = self._run(value, root)
         except Exception:
             # Malformed data was reported by the structural checks; the expression may fail on it in any way.
             return True
@@ -49,6 +50,8 @@ def _compiled(expression: str, path: str) -> Any:
     try:
         run = compile_path(expression, models["r4"], {"userInvocationTable": _HAS_VALUE})
     except Exception:
-        return lambda value, context: []
+        return lambda value, root: []
     # The node carries the path: `value` finds `valueQuantity` only where the model knows the element.
-    return lambda value, context: run(ResourceNode.create_node(value, path), context)
+    return lambda value, root: run(
+        ResourceNode.create_node(value, path), {"resource": root, "rootResource": root} if root is not None else {}
+    )
