@@ -95,10 +95,12 @@ def imported(rule: tuple[str, str, int | None], resource: dict[str, Any], proven
 
 
 def _provenance(id_: str, target: dict[str, Any], policy: list[str], entities: list[dict[str, Any]]) -> dict[str, Any]:
+    # It quotes the record, so it is as confidential as its target.
+    security = target.get("meta", {}).get("security")
     return {
         "resourceType": "Provenance",
         "id": id_,
-        "meta": {"profile": [f"{STRUCTURE}/trial-provenance"]},
+        "meta": {"profile": [f"{STRUCTURE}/trial-provenance"]} | ({"security": security} if security else {}),
         "extension": [{"url": f"{STRUCTURE}/content-hash", "valueString": content_hash(target)}],
         "target": [{"reference": f"{target['resourceType']}/{target['id']}"}],
         "policy": policy,

@@ -30,13 +30,13 @@ def id_of(study: str, name: str) -> str:
 
 
 def content_hash(resource: dict[str, Any]) -> str:
-    """SHA-256 (hex) of a resource, whatever the order of its keys; decimals count as they are written.
+    """`sha256:` and the hex digest of a resource, whatever the order of its keys; decimals count as they are written.
 
     `meta.versionId` and `meta.lastUpdated`, which the server assigns, do not count.
     """
     meta = {key: value for key, value in resource.get("meta", {}).items() if key not in ("versionId", "lastUpdated")}
     content = {key: value for key, value in resource.items() if key != "meta"} | ({"meta": meta} if meta else {})
-    return sha256(_canonical(content).encode()).hexdigest()
+    return f"sha256:{sha256(_canonical(content).encode()).hexdigest()}"
 
 
 def _canonical(value: Any) -> str:
