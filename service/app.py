@@ -45,6 +45,7 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
                 validator=Validator(defined),
                 cursors=Cursors(database.secret()),
                 interactions=interactions,
+                page=pages.page,
             )
             yield
         finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from service.api.cursors import Cursors
 from service.conformance.capability import Interaction
@@ -32,6 +33,7 @@ class Server:
     validator: Validator
     cursors: Cursors
     interactions: tuple[Interaction, ...]
+    page: Callable[..., Response]  # (template, **values): the HTML of service.web, which stands beside this room
     statements: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # base → CapabilityStatement, ETag
 
     def type_of(self, request: Request) -> str:

@@ -14,7 +14,6 @@ from service.fhir.json import encode
 from service.settings import shipped
 from service.trial.reports.measures import measure_report
 from service.trial.reports.tables import table1, table2
-from service.web.pages import page
 
 STUDY = "isikok-19"
 TABLES = {"1": table1, "2": table2}
@@ -31,7 +30,7 @@ async def table(request: Request) -> Response:
         raise NotFound("The paper has the tables 1 and 2")
     made = await TABLES[number](server_of(request).database, shipped("mappings", STUDY))
     if wanted == "html":
-        return page("table.html", table=made, here=request.url.path)
+        return server_of(request).page(f"table{number}.html", table=made)
     if wanted == "csv":
         name = f'attachment; filename="{STUDY}-table-{number}.csv"'.encode()
         return Reply(200, made.as_csv().encode(), [(b"content-disposition", name)], CSV)
