@@ -32,7 +32,7 @@ OBSERVATIONS: list[dict[str, Any]] = [
 EXPRESSIONS = [
     "value.exists()",
     "value.exists() or dataAbsentReason.exists()",
-    "Observation.value.empty() and status = 'final'",
+    "value.empty() and status = 'final'",
     "status = 'final' implies code.exists()",
     "status != 'final'",
     "value.exists() xor bodySite.exists()",
@@ -87,6 +87,12 @@ def test_quick_value_with_extension_alone_exists() -> None:
     step = compile_quick("value.exists()", "Observation")
     assert step is not None
     assert step({"_valueString": ABSENT}, None) == [True]
+
+
+def test_quick_path_may_start_with_the_type() -> None:
+    step = compile_quick("Observation.value.exists()", "Observation")
+    assert step is not None
+    assert [step(observation, None) for observation in OBSERVATIONS] == [[False], [True], [True], [False], [False]]
 
 
 @pytest.mark.parametrize("expression", BEYOND)
