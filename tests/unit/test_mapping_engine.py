@@ -154,6 +154,12 @@ EXPLANATIONS = [
         "Observation.valueQuantity.value ← data/people.csv, row 2, column age [row 7, Table 1]",
     ]),
     ("age", "id", ["Observation.id ← data/people.csv, row 2, column subject [row 7, Table 1]"]),
+    ("disease", "Condition.code.coding[1].code", [
+        "Condition.code ← data/people.csv, row 2, column disease [row 7, Table 1]",
+    ]),
+    ("age", "Observation.effective.extension.value", [
+        "Observation.effectiveDateTime ← a constant of the template",
+    ]),
     ("disease", "Condition.category[1]", [
         "Condition.category[1].text ← a constant of the template",
         "Condition.category[1] ← data/people.csv, row 2, column bulky [row 7, Table 1]",
@@ -163,7 +169,7 @@ EXPLANATIONS = [
 
 @pytest.mark.parametrize(("rule", "path", "expected"), EXPLANATIONS)
 def test_explain_names_file_row_column_and_rule(tmp_path: Path, rule: str, path: str, expected: list[str]) -> None:
-    row = person("S1", names="a,b", age="7", bulky="no", passage="Table 1", page="7")
+    row = person("S1", disease="ALL", names="a,b", age="7", bulky="no", passage="Table 1", page="7")
     study, mapped = map_folder(write_study(tmp_path, [row]))
     (reference,) = [one.reference for one in mapped if one.rule == rule]
     found = explain(study, mapped, reference, path)
@@ -196,6 +202,8 @@ def leaves(value: Any, path: str) -> list[str]:
     [
         ("Patient/unknown", "Patient.gender", NotFound),
         ("", "Patient.photo", NotFound),
+        ("", "Patient.identifier[1]", NotFound),
+        ("", "Patient.gender.value", NotFound),
         ("", "Patient.name.where(use = 'x')", BadRequest),
     ],
 )

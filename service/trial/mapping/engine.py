@@ -125,7 +125,8 @@ class _Mapping:
         if rule.each and item:
             filler.items[rule.each] = item
         built = filler.fill(rule.body, rule.type)
-        origins = [filler.origin(f"{rule.type}.id", column, rule.line, False) for column in rule.key]
+        id_path = f"{rule.type}.id"
+        origins = [filler.origin(id_path, column, rule.line, False) for column in rule.key or (None,)]
         deciding = (*(rule.when.columns if rule.when else ()), *((rule.each,) if rule.each else ()))
         origins += [filler.origin(rule.type, column, rule.line, False) for column in deciding]
         origins += built.origins

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from service.errors import BadRequest, NotFound
 from service.trial.mapping.engine import Mapped
+from service.trial.mapping.filling import Origin
 from service.trial.mapping.template import Study
 
+Segment = tuple[str, str]
 SEGMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)((?:\[[0-9]+\])*)")
 
 
@@ -44,6 +47,8 @@ def explain(study: Study, mapped: Iterable[Mapped], reference: str, path: str = 
     template = study.templates[one.template]
     citations = dict(one.citations)
     wanted = _segments(path.removeprefix(one.resource["resourceType"]).removeprefix("."))
+    if not _find([one.resource], wanted):
+        raise NotFound(f"{reference} has no element at this path", expression=path)
     found = [
         Explanation(
             origin.path,
@@ -56,10 +61,8 @@ def explain(study: Study, mapped: Iterable[Mapped], reference: str, path: str = 
             _cited(citations[origin.row]),
         )
         for origin in one.origins
-        if _under(_segments(origin.path)[1:], wanted)
+        if _explains(origin, wanted)
     ]
-    if not found:
-        raise NotFound(f"{reference} has no element at this path", expression=path)
     return list(dict.fromkeys(found))
 
 
@@ -67,7 +70,7 @@ def _cited(citation: dict[str, str]) -> str:
     return ", ".join(f"{key} {value}" if key in ("row", "column") else value for key, value in citation.items())
 
 
-def _segments(path: str) -> list[tuple[str, str]]:
+def _segments(path: str) -> list[Segment]:
     segments = []
     for part in path.split(".") if path else []:
         found = SEGMENT.fullmatch(part)
@@ -77,13 +80,28 @@ def _segments(path: str) -> list[tuple[str, str]]:
     return segments
 
 
-def _under(actual: list[tuple[str, str]], wanted: list[tuple[str, str]]) -> bool:
-    """Whether the element is the wanted one or below it; an element that stands around it explains it too."""
-    return all(_same(*pair) for pair in zip(actual, wanted, strict=False)) and len(actual) >= len(wanted)
+def _explains(origin: Origin, wanted: list[Segment]) -> bool:
+    """Whether the origin is of the wanted element, of one below it, or of the hole that made it and more."""
+    actual = _segments(origin.path)[1:]
+    same = all(_same(name, index, want) for (name, index), want in zip(actual, wanted, strict=False))
+    return same and (len(actual) >= len(wanted) or (origin.carries and bool(actual)))
 
 
-def _same(actual: tuple[str, str], wanted: tuple[str, str]) -> bool:
+def _same(name: str, index: str, wanted: Segment) -> bool:
     """Same index where one is wanted; `value` is any `valueX` (hl7.org/fhir/R4/fhirpath.html#polymorphism)."""
-    name, index = actual
     choice = name.startswith(wanted[0]) and name[len(wanted[0]) :][:1].isupper()
     return (name == wanted[0] or choice) and wanted[1] in ("", index)
+
+
+def _find(values: list[Any], wanted: list[Segment]) -> list[Any]:
+    """The values at a path below `values`; an absent primitive (`_name`) is there."""
+    for want in wanted:
+        values = [
+            one
+            for value in values
+            if isinstance(value, dict)
+            for key, part in value.items()
+            for number, one in enumerate(part if isinstance(part, list) else [part])
+            if _same(key.removeprefix("_"), f"[{number}]" if isinstance(part, list) else "", want)
+        ]
+    return values
