@@ -36,7 +36,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`number` and title of the paper, head of the first column, other columns, rows, and figures of the whole trial."""
+    """`number` and title of the paper, head of the first column, other columns, rows, figures of the whole trial."""
 
     number: str
     title: str

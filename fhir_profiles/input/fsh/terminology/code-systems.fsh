@@ -48,6 +48,11 @@ Description: "What the ISIKOK-19 trial records and no public code system was fou
 * #cohort-product-released "Product released" "Subjects for whom a product met the release criteria."
 * #cohort-treated "Treated" "Subjects who received the infusion."
 * #hematological-toxicity "Haematological toxicity" "Cytopenia that the study attributes to the product."
+* #toxicity "Toxicity" "Whether any toxicity of the CAR-T product was reported."
+* #without-b-cell-aplasia "Without B-cell aplasia" "Number of subjects of a group whose B cells stayed after the infusion."
+* #progression-after-partial-response "Progression after partial response" "Number of subjects of a group that progressed during follow-up."
+* #deaths "Deaths" "Number of subjects of a group that died."
+* #graft-versus-host-disease "Graft-versus-host disease" "Number of subjects of a group with graft-versus-host disease after the infusion."
 * #extramedullary-disease "Extramedullary disease" "Leukaemia outside the bone marrow."
 * #double-hit-lymphoma "Double-hit lymphoma" "High-grade B-cell lymphoma with rearrangements of MYC and BCL2 or BCL6."
 * #viability "Viability" "Living cells among all cells of the product."
@@ -100,6 +105,8 @@ Description: "Why a value of the record is in doubt. The value itself is kept as
 * #rate-mismatch "Rate mismatch" "A printed rate differs from the one that its counts give."
 * #unassigned-fact "Unassigned fact" "The source states a fact without saying of which subject."
 * #count-mismatch "Count mismatch" "A printed count differs from the one that the rows give."
+* #not-stated "Not stated" "The source leaves out what a record should have."
+* #re-identification "Re-identification" "So few subjects that a record may tell who one is."
 
 CodeSystem: ReleaseStatus
 Id: release-status
