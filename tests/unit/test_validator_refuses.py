@@ -517,6 +517,28 @@ def test_check_unknown_element_suggests_the_nearest(validator: Validator) -> Non
     assert "Patient" in issue.text
 
 
+def test_check_thousands_of_errors_are_cut(validator: Validator) -> None:
+    value = patient(**{f"name{index}": "x" for index in range(3000)})
+    found = validator.check(value)
+    assert len(found) == 1001
+    assert (found[-1].rule, found[-1].severity) == ("findings-cut", "information")
+
+
+def test_require_data_type_profile_of_r4_is_a_bad_request(validator: Validator) -> None:
+    dosage = {"doseAndRate": [{"doseQuantity": {"value": 1, "comparator": "<"}}]}
+    value = resource(
+        "MedicationStatement",
+        status="active",
+        subject={"reference": "Patient/1"},
+        medicationCodeableConcept={"text": "x"},
+        dosage=[dosage],
+    )
+    with pytest.raises(BadRequest) as refused:
+        validator.require(value)
+    assert {issue.rule for issue in refused.value.issues} == {"cardinality-max", "sqty-1"}
+    assert {issue.source for issue in refused.value.issues} == {"http://hl7.org/fhir/StructureDefinition/Dosage|4.0.1"}
+
+
 def test_check_wrong_code_lists_the_allowed(validator: Validator) -> None:
     (issue,) = validator.check(patient(gender="banana"))
     assert "female, male, other, unknown" in issue.text

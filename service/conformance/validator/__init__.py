@@ -20,6 +20,8 @@ from service.errors import BadRequest, Issue, Unprocessable
 
 __all__ = ["Validator"]
 
+MAX_ISSUES = 1000
+
 
 class Validator:
     """Checks resources; what a type or profile needs is compiled at its first use and kept."""
@@ -32,11 +34,11 @@ class Validator:
         self._types = types = Types(shapes, self.terminology, self._invariants)
         self._profiles = Profiles(shapes, self.terminology, types, self._invariants)
         resource = self._profiles.claimed(types.resource)
-        types.standalone = self._standalone = standalone_check(resource)
+        self._standalone: Check = standalone_check(resource)
+        types.standalone = self._standalone
         types.contained = contained_check(resource)
         types.of_profile = self._profiles.of_data_type
         types.extension_rule = self._profiles.extension_rule
-        self._standalone: Check
 
     def check(self, resource: Any, profiles: Sequence[str] = ()) -> list[Issue]:
         """All findings, errors first; `profiles` are applied besides those of `meta.profile`. Never raises."""
@@ -51,7 +53,11 @@ class Validator:
         name = resource.get("resourceType") if isinstance(resource, dict) else None
         root = name if isinstance(name, str) and name in self._definitions.resource_types else "Resource"
         unique = {(finding.path, finding.rule, finding.text): finding for finding in at(root, found)}
-        return sorted(map(_issue, unique.values()), key=lambda issue: issue.severity != "error")
+        issues = sorted(map(_issue, unique.values()), key=lambda issue: issue.severity != "error")
+        if len(issues) > MAX_ISSUES:
+            text = f"{len(issues) - MAX_ISSUES} more findings are left out"
+            issues[MAX_ISSUES:] = [Issue("incomplete", text, root, "findings-cut", "information")]
+        return issues
 
     def require(self, resource: Any, profiles: Sequence[str] = ()) -> None:
         """Raises BadRequest where R4 itself is violated, Unprocessable where only profiles are."""

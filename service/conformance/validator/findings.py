@@ -15,6 +15,7 @@ Found = "list[Finding] | None"
 Check = Callable[[Any], "list[Finding] | None"]
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 _LIST_AT_MOST = 24
+_SUGGESTIONS = 256
 
 
 class Finding:
@@ -68,10 +69,19 @@ def both(first: Check, second: Check) -> Check:
     return check
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean “status”?` where a name is near, else nothing."""
-    match = difflib.get_close_matches(name[:64], list(names), n=1, cutoff=0.7)
-    return f"; did you mean '{match[0]}'?" if match else ""
+def nearest(name: str, names: Iterable[str], known: dict[str, str]) -> str:
+    """`; did you mean 'status'?` where a name is near, else nothing.
+
+    `known` keeps the answers: a thousand rows with one typing error cost one search, and a body of wrong names
+    cannot keep the service busy.
+    """
+    key = name[:64]
+    if key not in known:
+        if len(known) >= _SUGGESTIONS:
+            return ""
+        match = difflib.get_close_matches(key, list(names), n=1, cutoff=0.7)
+        known[key] = f"; did you mean '{match[0]}'?" if match else ""
+    return known[key]
 
 
 def place(name: str) -> str:

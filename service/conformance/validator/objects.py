@@ -31,6 +31,7 @@ class Fields:
     required_choices: list[tuple[str, frozenset[str]]] = field(default_factory=list)
     object_rules: list[ObjectRule] = field(default_factory=list)
     types_of: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    suggested: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _unknown(fields: Fields, name: Any) -> list[Finding]:
         if name.startswith(element) and name[len(element) : len(element) + 1].isupper():
             text = f"{element}[x] takes other types: {', '.join(types)}"
             return one("structure", "choice-type", text, place(name))
-    text = "This element does not exist here in R4" + nearest(name, fields.rules)
+    text = "This element does not exist here in R4" + nearest(name, fields.rules, fields.suggested)
     return one("structure", "element-unknown", text, place(name))
 
 

@@ -35,6 +35,7 @@ class Types:
         self.lock = RLock()
         self._ready: dict[str, Check] = {}
         self._siblings: Sibling | None = None
+        self._suggested: dict[str, str] = {}
         self._targets: dict[frozenset[str], Check] = {}
         self._primitives: dict[Any, Check] = {}
         self.of_profile: OfProfile = lambda url: None
@@ -53,7 +54,7 @@ class Types:
         if not isinstance(name, str) or not name:
             return one("structure", "resource-type-missing", "resourceType names the type of the resource")
         if name not in self._resource_types:
-            text = "This resource type does not exist in R4" + nearest(name, self._resource_types)
+            text = "This resource type does not exist in R4" + nearest(name, self._resource_types, self._suggested)
             return one("not-supported", "resource-type-unknown", text, ".resourceType")
         with self.lock:
             check = self._ready[name] = self.of_type(name)
@@ -154,7 +155,11 @@ class Types:
         def check(value: Any) -> list[Finding] | None:
             if not cell:
                 cell.append(self.of_profile(url))
-            return cell[0](value) if cell[0] is not None else None
+            found = cell[0](value) if cell[0] is not None else None
+            for finding in found or ():
+                # R4 itself asks for this profile here, so what is violated is the R4 type around the value.
+                finding.source = None
+            return found
 
         return check
 
