@@ -96,10 +96,12 @@ def test_load_refuses_a_map_that_is_none(tmp_path: Path) -> None:
     folder = write_study(tmp_path, [])
     (folder / "concept-maps/a.json").write_text(json.dumps({"resourceType": "ValueSet", "id": "a"}))
     (folder / "concept-maps/b.json").write_text("{")
+    (folder / "concept-maps/c.json").write_text(json.dumps({"resourceType": "ConceptMap", "id": "c", "group": "x"}))
+    (folder / "concept-maps/twice.json").write_text(json.dumps({"resourceType": "ConceptMap", "id": "sex"}))
     with pytest.raises(Unprocessable) as caught:
         load_study(folder)
     places = [issue.text.partition(":")[0] for issue in caught.value.issues]
-    assert places == ["concept-maps/a.json", "concept-maps/b.json"]
+    assert places == [f"concept-maps/{name}.json" for name in ("a", "b", "c", "twice")]
 
 
 def test_load_reads_anchors_merges_and_plain_words(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def load_study(folder: Path, maps: Iterable[dict[str, Any]] = ()) -> Study:
     source = read_yaml(folder / "dictionary.yaml", "dictionary.yaml")
     dictionary = parse_dictionary(source)
     issues = source.issues
-    concepts = Concepts([*maps, *_own_maps(folder, issues)])
+    known = list(maps)
+    concepts = Concepts([*known, *_own_maps(folder, {map_["id"] for map_ in known}, issues)])
     sources = {}
     for path in sorted(folder.glob("templates/*.yaml")):
         try:
@@ -50,7 +51,7 @@ def load_study(folder: Path, maps: Iterable[dict[str, Any]] = ()) -> Study:
     return Study(dictionary.study, dictionary.title, folder, dictionary, templates, concepts)
 
 
-def _own_maps(folder: Path, issues: list[Issue]) -> list[dict[str, Any]]:
+def _own_maps(folder: Path, known: set[str], issues: list[Issue]) -> list[dict[str, Any]]:
     maps = []
     for path in sorted(folder.glob("concept-maps/*.json")):
         file = f"concept-maps/{path.name}"
@@ -59,11 +60,21 @@ def _own_maps(folder: Path, issues: list[Issue]) -> list[dict[str, Any]]:
         except BadRequest as error:
             issues.extend(problem("mapping-file", file, issue.text) for issue in error.issues)
             continue
-        if isinstance(map_, dict) and map_.get("resourceType") == "ConceptMap" and isinstance(map_.get("id"), str):
-            maps.append(map_)
-        else:
+        if not _is_map(map_):
             issues.append(problem("mapping-file", file, "not a ConceptMap with an id"))
+        elif map_["id"] in known:
+            issues.append(problem("mapping-file", file, "there is another ConceptMap with this id"))
+        else:
+            known.add(map_["id"])
+            maps.append(map_)
     return maps
+
+
+def _is_map(value: Any) -> bool:
+    try:
+        return value["resourceType"] == "ConceptMap" and isinstance(value["id"], str) and bool(Concepts([value]).ids)
+    except (AttributeError, KeyError, TypeError):
+        return False
 
 
 def _table(source: Source, name: str, dictionary: Dictionary) -> Table | None:
