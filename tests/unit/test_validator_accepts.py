@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -203,6 +204,12 @@ def test_check_valid(validator: Validator, value: dict[str, Any]) -> None:
 
 def test_check_corpus_is_large() -> None:
     assert len(VALID) >= 40
+
+
+def test_check_first_use_in_many_threads_agrees(definitions: Definitions) -> None:
+    fresh = Validator(definitions)
+    with ThreadPoolExecutor(8) as pool:
+        assert [found for found in pool.map(fresh.check, VALID * 3) if found] == []
 
 
 def test_check_unknown_profile_is_information_only(validator: Validator) -> None:
