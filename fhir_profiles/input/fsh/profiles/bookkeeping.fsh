@@ -1,0 +1,64 @@
+Profile: TrialDetectedIssue
+Parent: DetectedIssue
+Id: trial-detected-issue
+Title: "Data issue"
+Description: "A doubt about recorded data: its kind, the resources it speaks of, and what is doubtful. The data stays as it is."
+* insert SubjectData
+* status MS
+* code 1..1 MS
+* code from QualityIssueVS (required)
+* severity MS
+* implicated 1..* MS
+* detail 1..1 MS
+* evidence MS
+
+Profile: TrialProvenance
+Parent: Provenance
+Id: trial-provenance
+Title: "Provenance"
+Description: "Where a resource came from: the cell or passage of the source, or the resources from which it was derived."
+* ^status = #active
+* ^experimental = false
+* ^publisher = "cart-fhir"
+* extension contains ContentHash named contentHash 0..1 MS
+* target MS
+* recorded MS
+* agent MS
+* policy MS
+* entity 1..* MS
+* entity.extension contains SourceCell named sourceCell 0..1 MS
+
+Profile: TrialMeasureReport
+Parent: MeasureReport
+Id: trial-measure-report
+Title: "Rate"
+Description: "Counts and the rate that they give, with the published rate beside it."
+* ^status = #active
+* ^experimental = false
+* ^publisher = "cart-fhir"
+* measure MS
+* group 1..* MS
+* group.extension contains PublishedValue named publishedValue 0..1 MS and CountedBy named countedBy 0..1 MS
+* group.population MS
+* group.population.code 1..1
+* group.population.count 1..1
+* group.population ^slicing.discriminator.type = #pattern
+* group.population ^slicing.discriminator.path = "code"
+* group.population ^slicing.rules = #open
+* group.population contains initialPopulation 1..1 MS and denominator 1..1 MS and numerator 1..1 MS
+* group.population[initialPopulation].code = http://terminology.hl7.org/CodeSystem/measure-population#initial-population
+* group.population[denominator].code = http://terminology.hl7.org/CodeSystem/measure-population#denominator
+* group.population[numerator].code = http://terminology.hl7.org/CodeSystem/measure-population#numerator
+* group.measureScore MS
+* group obeys cf-numerator and cf-score
+* group.stratifier.stratum obeys cf-numerator and cf-score
+
+Invariant: cf-numerator
+Description: "The numerator is not greater than the denominator"
+Severity: #error
+Expression: "population.where(code.coding.where(code = 'numerator').exists()).count <= population.where(code.coding.where(code = 'denominator').exists()).count"
+
+Invariant: cf-score
+Description: "The score is the numerator divided by the denominator, rounded to no fewer than two decimals"
+Severity: #error
+Expression: "measureScore.empty() or ((measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count - population.where(code.coding.where(code = 'numerator').exists()).count) <= 0.005 * population.where(code.coding.where(code = 'denominator').exists()).count and (population.where(code.coding.where(code = 'numerator').exists()).count - measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count) <= 0.005 * population.where(code.coding.where(code = 'denominator').exists()).count)"

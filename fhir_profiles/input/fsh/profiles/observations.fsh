@@ -1,0 +1,143 @@
+RuleSet: TrialObservationRules
+* insert SubjectData
+* status MS
+* category 1..* MS
+* code MS
+* subject 1..1 MS
+* effective[x] 1..1 MS
+* effective[x] ^short = "When, or a data-absent-reason on effectiveDateTime"
+* value[x] MS
+* dataAbsentReason MS
+
+Profile: LaboratoryResult
+Parent: Observation
+Id: laboratory-result
+Title: "Laboratory result"
+Description: "A measurement with a UCUM unit, or, where the source prints none, with the reason in the place of the unit."
+* insert TrialObservationRules
+* category ^slicing.discriminator.type = #pattern
+* category ^slicing.discriminator.path = "$this"
+* category ^slicing.rules = #open
+* category contains laboratory 1..1 MS
+* category[laboratory] = $obs-category#laboratory
+* code from LaboratoryTestVS (required)
+* subject only Reference(Patient)
+* value[x] only Quantity
+* valueQuantity obeys cf-unit
+* specimen MS
+* obeys cf-value-or-reason
+
+Profile: DonorChimerism
+Parent: Observation
+Id: donor-chimerism
+Title: "Donor chimerism"
+Description: "Share of donor cells, 0 to 100 %. Preliminary, with a contradiction tag, where the source contradicts itself."
+* insert TrialObservationRules
+* category ^slicing.discriminator.type = #pattern
+* category ^slicing.discriminator.path = "$this"
+* category ^slicing.rules = #open
+* category contains laboratory 1..1 MS
+* category[laboratory] = $obs-category#laboratory
+* code = $concept#donor-chimerism
+* subject only Reference(Patient)
+* value[x] only Quantity
+* valueQuantity = $UCUM#%
+* valueQuantity obeys cf-percent
+* specimen MS
+* obeys cf-value-or-reason
+
+Profile: ToxicityGradeObservation
+Parent: Observation
+Id: toxicity-grade
+Title: "Toxicity grade"
+Description: "A grade on a named scale. Grades of different scales are never converted into each other."
+* insert TrialObservationRules
+* code 1..1
+* code from ToxicityGradeCodeVS (required)
+* subject only Reference(Patient)
+* focus 1..* MS
+* focus only Reference(AdverseEvent or Condition)
+* value[x] 1..1
+* value[x] only CodeableConcept
+* value[x] from ToxicityGradeVS (required)
+* dataAbsentReason 0..0
+* method 1..1 MS
+* method from GradingMethodVS (required)
+* derivedFrom MS
+* obeys cf-grade-derived
+
+Invariant: cf-grade-derived
+Description: "A grade that software calculated (device) is derived from the findings that it used"
+Severity: #error
+Expression: "device.exists() implies derivedFrom.exists()"
+
+Profile: IceScore
+Parent: Observation
+Id: ice-score
+Title: "ICE score"
+Description: "Immune effector cell-associated encephalopathy score with its eight items (ASTCT 2019)."
+* insert TrialObservationRules
+* code = $concept#ice-score
+* subject only Reference(Patient)
+* value[x] 1..1
+* value[x] only integer
+* dataAbsentReason 0..0
+* component 8..8 MS
+* component ^slicing.discriminator.type = #pattern
+* component ^slicing.discriminator.path = "code"
+* component ^slicing.rules = #closed
+* component contains year 1..1 MS and month 1..1 MS and city 1..1 MS and hospital 1..1 MS and
+    naming 1..1 MS and command 1..1 MS and writing 1..1 MS and attention 1..1 MS
+* insert IceItem(year, ice-orientation-year)
+* insert IceItem(month, ice-orientation-month)
+* insert IceItem(city, ice-orientation-city)
+* insert IceItem(hospital, ice-orientation-hospital)
+* insert IceItem(naming, ice-naming)
+* insert IceItem(command, ice-command)
+* insert IceItem(writing, ice-writing)
+* insert IceItem(attention, ice-attention)
+* obeys cf-ice-sum and cf-ice-range
+
+RuleSet: IceItem(slice, code)
+* component[{slice}].code = $concept#{code}
+* component[{slice}].value[x] 1..1
+* component[{slice}].value[x] only integer
+
+Invariant: cf-ice-sum
+Description: "The ICE score is the sum of its items"
+Severity: #error
+Expression: "value = component.value.aggregate($this + $total, 0)"
+
+Invariant: cf-ice-range
+Description: "Naming gives 0 to 3 points, every other item 0 or 1"
+Severity: #error
+Expression: "component.all(value >= 0 and (value <= 1 or (value <= 3 and code.coding.where(code = 'ice-naming').exists())))"
+
+Profile: TreatmentResponse
+Parent: Observation
+Id: treatment-response
+Title: "Treatment response"
+Description: "Overall response of the disease."
+* insert TrialObservationRules
+* code = $LNC#97509-4
+* subject only Reference(Patient)
+* focus 1..* MS
+* focus only Reference(Condition)
+* value[x] 1..1
+* value[x] only CodeableConcept
+* value[x] from ResponseVS (required)
+* dataAbsentReason 0..0
+* method 1..1 MS
+* method ^short = "Response criteria; as text where the source does not state them"
+
+Profile: TrialObservation
+Parent: Observation
+Id: trial-observation
+Title: "Trial observation"
+Description: "A fact of a subject or a group that has no profile of its own: age, months from HSCT, bulky disease, B-cell aplasia and others."
+* insert TrialObservationRules
+* extension contains CountedBy named countedBy 0..1 MS
+* code from TrialObservationCodeVS (required)
+* subject only Reference(Patient or Group)
+* focus MS
+* obeys cf-value-or-reason

@@ -1,0 +1,53 @@
+RuleSet: TrialProcedure
+* insert SubjectData
+* status MS
+* category 1..1 MS
+* code 1..1 MS
+* code obeys cf-code-or-text
+* subject only Reference(Patient)
+* subject MS
+* performed[x] 1..1 MS
+* performed[x] ^short = "When, or a data-absent-reason on performedDateTime"
+
+Profile: Leukapheresis
+Parent: Procedure
+Id: leukapheresis
+Title: "Leukapheresis"
+Description: "Collection of mononuclear cells as starting material of the product."
+* insert TrialProcedure
+* code = $concept#leukapheresis
+
+Profile: CarTInfusion
+Parent: Procedure
+Id: car-t-infusion
+Title: "CAR-T infusion"
+Description: "Infusion of the product. A completed one names the product that was infused."
+* insert TrialProcedure
+* code = $concept#car-t-infusion
+* extension contains InfusedProduct named infusedProduct 0..1 MS
+* obeys cf-infusion-product
+
+Invariant: cf-infusion-product
+Description: "A completed infusion names the infused product; one that was not done names none"
+Severity: #error
+Expression: "(status = 'completed' implies extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/infused-product').exists()) and (status = 'not-done' implies extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/infused-product').empty())"
+
+Profile: PriorHsct
+Parent: Procedure
+Id: prior-hsct
+Title: "Prior transplantation"
+Description: "Haematopoietic stem cell transplantation before the trial, by donor. The months until the infusion are an Observation of their own."
+* insert TrialProcedure
+* extension contains LineNumber named lineNumber 0..1 MS
+* category = $concept#prior-therapy
+* code from HsctVS (required)
+
+Profile: PriorRadiotherapy
+Parent: Procedure
+Id: prior-radiotherapy
+Title: "Radiotherapy"
+Description: "Radiotherapy before the trial, or as bridging."
+* insert TrialProcedure
+* extension contains LineNumber named lineNumber 0..1 MS
+* category from TherapyCategoryVS (required)
+* code = $SCT#108290001

@@ -1,0 +1,51 @@
+Profile: CarTProduct
+Parent: BiologicallyDerivedProduct
+Id: car-t-product
+Title: "CAR-T product"
+Description: "A batch, from collection to release. A failed batch is unavailable and says why; every other names the subject from whom its cells came."
+* insert SubjectData
+* extension contains ReleaseStatusExtension named releaseStatus 1..1 MS and
+    FailureReasonExtension named failureReason 0..* MS
+* identifier 1..* MS
+* identifier.system 1..1
+* identifier.value 1..1
+* identifier ^slicing.discriminator.type = #value
+* identifier ^slicing.discriminator.path = "system"
+* identifier ^slicing.rules = #open
+* identifier contains lot 0..1 MS
+* identifier[lot].system = "https://cart-fhir.example/fhir/identifier/product-lot" (exactly)
+* productCategory 1..1 MS
+* productCategory = #cells
+* productCode 1..1 MS
+* productCode = $concept#car-t-product
+* status 1..1 MS
+* collection 1..1 MS
+* collection.source only Reference(Patient)
+* collection.source MS
+* collection.collected[x] MS
+* obeys cf-product-source and cf-product-failed
+
+Invariant: cf-product-source
+Description: "A product that has not failed names the subject from whom its cells came"
+Severity: #error
+Expression: "extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/release-status').value.coding.where(code = 'failed').exists() or collection.source.exists()"
+
+Invariant: cf-product-failed
+Description: "A failed product is unavailable and has a failure reason"
+Severity: #error
+Expression: "extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/release-status').value.coding.where(code = 'failed').exists() implies (status = 'unavailable' and extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/failure-reason').exists())"
+
+Profile: TrialSpecimen
+Parent: Specimen
+Id: trial-specimen
+Title: "Specimen"
+Description: "What a laboratory or product test was made of."
+* insert SubjectData
+* identifier 1..* MS
+* identifier.system 1..1
+* identifier.value 1..1
+* type 1..1 MS
+* subject 1..1 MS
+* subject only Reference(Patient)
+* collection MS
+* collection.collected[x] MS

@@ -1,0 +1,37 @@
+Invariant: cf-restricted
+Description: "Data of a trial subject carries the confidentiality label R (or the stricter V)"
+Severity: #error
+Expression: "meta.security.where(system = 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality' and (code = 'R' or code = 'V')).exists()"
+
+Invariant: cf-unit
+Description: "A quantity has either a UCUM code, or a reason why its unit is unknown, never both"
+Severity: #error
+Expression: "(code.exists() and system = 'http://unitsofmeasure.org') xor (code.empty() and system.empty() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists())"
+
+Invariant: cf-value-or-reason
+Description: "An observation has a value or a reason why it has none"
+Severity: #error
+Expression: "value.exists() or dataAbsentReason.exists()"
+
+Invariant: cf-percent
+Description: "A percentage lies between 0 and 100"
+Severity: #error
+Expression: "value.empty() or (value >= 0 and value <= 100)"
+
+Invariant: cf-nct
+Description: "A ClinicalTrials.gov number is NCT and eight digits"
+Severity: #error
+Expression: "matches('^NCT[0-9]{8}$')"
+
+Invariant: cf-code-or-text
+Description: "A concept has a coding or a text"
+Severity: #error
+Expression: "coding.exists() or text.exists()"
+
+RuleSet: SubjectData
+* ^status = #active
+* ^experimental = false
+* ^publisher = "cart-fhir"
+* obeys cf-restricted
+* meta MS
+* meta.security MS

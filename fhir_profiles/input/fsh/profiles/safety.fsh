@@ -1,0 +1,31 @@
+Profile: TrialAdverseEvent
+Parent: AdverseEvent
+Id: trial-adverse-event
+Title: "Adverse event"
+Description: "A toxicity with its grade, its end, the suspected product and what was done against it."
+* insert SubjectData
+* extension contains AdverseEventGrade named grade 0..1 MS and
+    AdverseEventResolved named resolved 0..1 MS and
+    SuspectProduct named suspectProduct 0..* MS and
+    MitigatingAction named mitigatingAction 0..* MS
+* actuality MS
+* event 1..1 MS
+* event from ToxicityEventVS (extensible)
+* event obeys cf-code-or-text
+* subject only Reference(Patient)
+* subject MS
+* date MS
+* seriousness MS
+* outcome 1..1 MS
+* study MS
+* obeys cf-fatal and cf-serious
+
+Invariant: cf-fatal
+Description: "Grade 5 if, and only if, the outcome is fatal"
+Severity: #error
+Expression: "extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/adverse-event-grade').empty() or (extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/adverse-event-grade').value.coding.where(code = 'C48275').exists() = outcome.coding.where(code = 'fatal').exists())"
+
+Invariant: cf-serious
+Description: "An event that is called serious names the criterion in seriousness.text"
+Severity: #error
+Expression: "seriousness.coding.where(code = 'Serious' or code = 'serious').exists() implies seriousness.text.exists()"
