@@ -14,8 +14,9 @@ from service.fhir import search
 from service.fhir.json import decode
 from service.fhir.operations import Delete, Update, plan_of
 from service.store.database import Database
-from service.trial.exporter import export_rows
+from service.trial.exporter import as_csv, export_rows
 from service.trial.importer import ImportReport, import_conformance, import_study
+from service.trial.mapping.spec import load_study
 
 DICTIONARY = """
 study: toy
@@ -246,6 +247,13 @@ async def test_export_gives_back_the_rows_from_the_store(importing: Importing) -
         {"subject": "S1", "ferritin": "1.10"},
         {"subject": "S2", "ferritin": "13"},
     ]
+
+
+async def test_export_writes_the_file_that_was_read(importing: Importing) -> None:
+    await importing.run(PEOPLE, LABS)
+    rows = await export_rows(importing.database, importing.definitions, importing.folder)
+    table = load_study(importing.folder).dictionary.tables["people"]
+    assert as_csv(table, rows["people"]) == (importing.folder / "data/people.csv").read_text()
 
 
 async def test_export_gives_what_a_user_edited(importing: Importing) -> None:
