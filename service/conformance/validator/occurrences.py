@@ -27,6 +27,38 @@ class Part:
     most: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A compiled `value[x]`: by JSON name the rules of each type, the names refused and the names needed."""
+
+    group: str
+    rules: dict[str, list[tuple[Rule, Rule | None]]]
+    refused: frozenset[str]
+    needed: frozenset[str]
+    least: int
+    most: int | None
+
+    def check(self, value: Any, whole: Any) -> list[Finding] | None:
+        """The findings of the choice in the object around it."""
+        rules = self.rules
+        present = dict.fromkeys(plain for name in value if (plain := name.removeprefix("_")) in rules)
+        found: list[Finding] = []
+        for name in present:
+            if name in self.refused and self.most != 0:
+                says = ", ".join(sorted(rules.keys() - self.refused))
+                found += one("structure", "choice-type", f"{self.group}[x] takes {says} here", f".{name}")
+            for rule, sibling in rules[name]:
+                if name in value and (bad := rule(value[name], whole)) is not None:
+                    found += at(f".{name}", bad)
+                if sibling is not None and (bad := sibling(value.get(f"_{name}"), whole)) is not None:
+                    found += at(f"._{name}", bad)
+        if len(present) < self.least or (self.most is not None and len(present) > self.most):
+            found += _count(self.group, len(present), self.least, self.most)
+        for name in sorted(self.needed - present.keys()):
+            found += one("required", "slice-required", f"{name} is required", f".{name}")
+        return found or None
+
+
 def limits(node: Node, element: Element) -> tuple[int, int | None]:
     """(least, most) where the profile says more than R4 does; 0 and None else."""
     least = node.min if node.min is not None and node.min > (element.min or 0) else 0
@@ -73,49 +105,31 @@ class Occurrences:
     def of_choice(self, node: Node, element: Element, shape: Shape) -> Rule:
         """A choice `value[x]`: the types allowed, and the rules of each."""
         group = element.path.rpartition(".")[2][:-3]
-        least, most = limits(node, element)
         allowed = {reference.code: reference for reference in node.types}
         names = {group + capitalised(reference.code): reference for reference in element.types}
-        parts = self._by_type(node, element, names)
-        compiled: dict[str, list[tuple[Rule, Rule | None]]] = {}
-        for json_name, reference in names.items():
-            narrowed = allowed.get(reference.code, reference)
-            nodes = [node, *(part for part in parts.get(json_name, ()))]
-            compiled[json_name] = [
-                (
-                    self._item(part, element, shape, _same(part, narrowed)),
-                    self._sibling(part, narrowed),
-                )
-                for part in nodes
-            ]
+        parts = self._by_type(node, names)
         refused = {name for name, reference in names.items() if allowed and reference.code not in allowed}
         refused |= {name for name, slices in parts.items() if any(part.max == "0" for part in slices)}
         if node.slicing is not None and node.slicing.rules == "closed" and parts:
             refused |= names.keys() - parts.keys()
-        needed = {name: part.slice for name, slices in parts.items() for part in slices if part.min}
-        says = f"{group}[x] takes {', '.join(sorted(names.keys() - refused))} here"
+        needed = frozenset(name for name, slices in parts.items() for part in slices if part.min)
+        rules = {
+            name: self._rules_of_type(
+                [node, *parts.get(name, ())], element, shape, allowed.get(reference.code, reference)
+            )
+            for name, reference in names.items()
+        }
+        return Choice(group, rules, frozenset(refused), needed, *limits(node, element)).check
 
-        def check(value: Any, whole: Any) -> list[Finding] | None:
-            found: list[Finding] = []
-            present = [name for name in names if name in value or f"_{name}" in value]
-            for name in present:
-                if name in refused and most != 0:
-                    found += one("structure", "choice-type", says, f".{name}")
-                for rule, sibling in compiled[name]:
-                    if name in value and (bad := rule(value[name], whole)) is not None:
-                        found += at(f".{name}", bad)
-                    if sibling is not None and (bad := sibling(value.get(f"_{name}"), whole)) is not None:
-                        found += at(f"._{name}", bad)
-            if len(present) < least or (most is not None and len(present) > most):
-                found += _count(group, len(present), least, most)
-            for name in needed:
-                if name not in present:
-                    found += one("required", "slice-required", f"{name} is required", f".{name}")
-            return found or None
+    def _rules_of_type(
+        self, nodes: list[Node], element: Element, shape: Shape, reference: TypeRef
+    ) -> list[tuple[Rule, Rule | None]]:
+        """(rule of the value, rule of the `_name` object) for the choice itself and each of its slices."""
+        return [
+            (self._item(node, element, shape, _same(node, reference)), self._sibling(node, reference)) for node in nodes
+        ]
 
-        return check
-
-    def _by_type(self, node: Node, element: Element, names: dict[str, TypeRef]) -> dict[str, list[Node]]:
+    def _by_type(self, node: Node, names: dict[str, TypeRef]) -> dict[str, list[Node]]:
         """The slices of a choice by JSON name: `valueQuantity`, or named otherwise with one type."""
         found: dict[str, list[Node]] = {}
         for part in node.slices.values():
