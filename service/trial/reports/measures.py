@@ -17,7 +17,10 @@ from service.trial.reports.words import read_published, read_words
 POPULATION = "http://terminology.hl7.org/CodeSystem/measure-population"
 ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 # What decides the answer of each measure; a report names what it counted.
-EVIDENCE = {"response-rate": ("Observation", "97509-4"), "toxicity-rate": ("AdverseEvent", None)}
+EVIDENCE: dict[str, dict[str, str | None]] = {
+    "response-rate": {"Observation": "97509-4"},
+    "toxicity-rate": {"AdverseEvent": None, "Observation": "toxicity"},
+}
 
 
 async def measure_report(database: Database, folder: Path, measure_id: str) -> Resource:
@@ -77,10 +80,10 @@ def _published(rate: Rate) -> list[Resource]:
 
 
 def _evidence(rate: Rate) -> list[Resource]:
-    type_, code = EVIDENCE[rate.measure]
     return [
         {"reference": f"{type_}/{resource['id']}"}
         for person in rate.denominator
+        for type_, code in EVIDENCE[rate.measure].items()
         for resource in _of(person, type_, code)
     ]
 
