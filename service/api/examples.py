@@ -12,9 +12,8 @@ from typing import Any
 
 import msgspec
 
-from service.trial.mapping.identity import id_of, name_of
+from service.api.answers import ANSWERED, FOUND, PATIENT, STORED, VERSIONS
 
-PATIENT = id_of("isikok-19", name_of("patients", "patient", ["ISIKOK19-001"]))
 PSEUDONYM = "https://hospital.example/pseudonym"
 SUBJECT = "https://cart-fhir.example/fhir/identifier/subject"
 
@@ -40,7 +39,8 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation: `success` are its good statuses, `errors` the others that a caller may meet."""
+    """One operation: `success` are its good statuses, `errors` the others that a caller may meet;
+    `answer` is what a good one looks like."""
 
     summary: str
     text: str
@@ -51,6 +51,7 @@ class Operation:
     errors: tuple[int, ...] = ()
     form: str | None = None
     media: str = "application/fhir+json"
+    answer: dict[str, Any] | None = None
 
 
 def path(name: str, example: str, text: str = "") -> Parameter:
@@ -79,6 +80,7 @@ OPERATIONS: dict[str, Operation] = {
         INSTANCE,
         (path("type", "Patient"), path("id", PATIENT)),
         errors=(404, 406, 410),
+        answer=STORED,
     ),
     "vread": Operation(
         "Read one version",
@@ -86,6 +88,7 @@ OPERATIONS: dict[str, Operation] = {
         INSTANCE,
         (path("type", "Patient"), path("id", PATIENT), path("version", "1", "The version, from the ETag")),
         errors=(404, 406, 410),
+        answer=STORED,
     ),
     "historyInstance": Operation(
         "History of a resource",
@@ -93,6 +96,7 @@ OPERATIONS: dict[str, Operation] = {
         INSTANCE,
         (path("type", "Patient"), path("id", PATIENT), COUNT),
         errors=(400, 404, 406),
+        answer=VERSIONS,
     ),
     "update": Operation(
         "Update, or create with a known id",
@@ -103,6 +107,7 @@ OPERATIONS: dict[str, Operation] = {
         (Body("patient-update.json", "A pseudonymous patient of a hospital", 200),),
         success=(200, 201),
         errors=WRITE_ERRORS,
+        answer=STORED,
     ),
     "delete": Operation(
         "Delete a resource",
@@ -126,6 +131,7 @@ OPERATIONS: dict[str, Operation] = {
             header("Prefer", "`handling=strict` refuses unknown parameters"),
         ),
         errors=(400, 404, 406),
+        answer=FOUND,
     ),
     "searchByPost": Operation(
         "Search by form",
@@ -135,6 +141,7 @@ OPERATIONS: dict[str, Operation] = {
         (path("type", "AdverseEvent"),),
         form="_count=5&_include=AdverseEvent:subject",
         errors=(400, 404, 406, 413, 415),
+        answer=FOUND,
     ),
     "create": Operation(
         "Create a resource",
@@ -152,6 +159,7 @@ OPERATIONS: dict[str, Operation] = {
         ),
         success=(201, 200),
         errors=WRITE_ERRORS,
+        answer=STORED,
     ),
     "updateConditional": Operation(
         "Update by criteria",
@@ -162,6 +170,7 @@ OPERATIONS: dict[str, Operation] = {
         (Body("patient-conditional.json", "The patient with this pseudonym", 200),),
         success=(200, 201),
         errors=WRITE_ERRORS,
+        answer=STORED,
     ),
     "deleteConditional": Operation(
         "Delete by criteria",
@@ -177,6 +186,7 @@ OPERATIONS: dict[str, Operation] = {
         TYPE,
         (path("type", "Procedure"), COUNT, Parameter("_since", "From this instant on", "2020-01-01T00:00:00Z")),
         errors=(400, 404, 406),
+        answer=VERSIONS,
     ),
     "transaction": Operation(
         "Transaction or batch",
@@ -191,9 +201,15 @@ OPERATIONS: dict[str, Operation] = {
             Body("transaction-broken.json", "An invalid Observation in entry 1: 400, nothing is written", 400),
         ),
         errors=(400, 404, 406, 409, 412, 413, 415, 422, 503),
+        answer=ANSWERED,
     ),
     "historySystem": Operation(
-        "History of everything", "The feed of all changes, newest first.", SYSTEM, (COUNT,), errors=(400, 406)
+        "History of everything",
+        "The feed of all changes, newest first.",
+        SYSTEM,
+        (COUNT,),
+        errors=(400, 406),
+        answer=VERSIONS,
     ),
     "metadata": Operation(
         "CapabilityStatement", "What this server can do, generated from its routes.", SYSTEM, errors=(406,)
@@ -228,7 +244,7 @@ OPERATIONS: dict[str, Operation] = {
 
 def typed(name: str, type_: str, summary: str, text: str, *parameters: Parameter) -> tuple[str, str, Operation]:
     """A search of one type as an operation of its own: (operation id, path, operation)."""
-    found = Operation(summary, text, "Worked searches", (*parameters, COUNT), errors=(400, 406))
+    found = Operation(summary, text, "Worked searches", (*parameters, COUNT), errors=(400, 406), answer=FOUND)
     return name, f"/fhir/{type_}", found
 
 
@@ -236,10 +252,11 @@ SEARCHES = (
     typed(
         "searchFerritin",
         "Observation",
-        "Ferritin above 1000 ng/mL",
-        "Laboratory values by code and quantity, with the patient of each.",
+        "Ferritin above 1000",
+        "Laboratory values by code and quantity, with the patient of each. The paper prints no unit for them, so the "
+        "search names none; for a hospital's values it would be `gt1000|http://unitsofmeasure.org|ng/mL`.",
         Parameter("code", "system|code", "http://loinc.org|2276-4"),
-        Parameter("value-quantity", "prefix, number|system|unit", "gt1000|http://unitsofmeasure.org|ng/mL"),
+        Parameter("value-quantity", "prefix, number|system|unit", "gt1000"),
         Parameter("_include", "also the resources referred to", "Observation:subject"),
     ),
     typed(

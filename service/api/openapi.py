@@ -23,7 +23,7 @@ from service.errors import Issue
 from service.fhir.json import encode
 
 FHIR = "application/fhir+json"
-ERROR_TEXTS = {
+OUTCOMES = {
     400: ("required", "Observation.code is required", "Observation.code", "cardinality"),
     404: ("not-found", "There is no Patient/nobody", None, "unknown-resource"),
     405: ("not-supported", "This address answers GET, HEAD", None, "method-not-allowed"),
@@ -35,6 +35,19 @@ ERROR_TEXTS = {
     415: ("not-supported", "The body must be application/fhir+json", None, "unsupported-media-type"),
     422: ("business-rule", "The profile asks for a unit", "Observation.valueQuantity.code", "unprocessable"),
     503: ("transient", "The store is busy; nothing was written", None, "unavailable"),
+}
+ERRORS = {
+    400: "Not parsable, or against R4: every finding with its place",
+    404: "Unknown: the resource, the type or the address",
+    405: "This address does not answer this method; `Allow` names those that it does",
+    406: "Only application/fhir+json (R4) is spoken here",
+    409: "Integrity: a reference leads nowhere, or others still refer to this resource",
+    410: "The resource was deleted; its versions can still be read",
+    412: "`If-Match` names another version, or criteria match several",
+    413: "The body is larger than CART_FHIR_MAX_BODY_BYTES",
+    415: "The body is of another media type",
+    422: "Against a profile or a business rule",
+    503: "The store is busy or away; nothing was written, try again",
 }
 GOOD = {200: "Done", 201: "Created; `Location` names the version", 204: "Gone"}
 
@@ -133,7 +146,8 @@ def _good(status: int, operation: Operation) -> dict[str, Any]:
     if status == 204:
         return found
     if operation.media == FHIR:
-        found["content"] = {FHIR: {"schema": {"$ref": "#/components/schemas/Resource"}}}
+        shown = {"example": operation.answer} if operation.answer else {}
+        found["content"] = {FHIR: {"schema": {"$ref": "#/components/schemas/Resource"}, **shown}}
         return found
     kind = {"type": "object"} if operation.media == "application/json" else {"type": "string"}
     found["content"] = {media: {"schema": kind} for media in operation.media.split(",")}
@@ -142,10 +156,10 @@ def _good(status: int, operation: Operation) -> dict[str, Any]:
 
 def _error_responses() -> dict[str, Any]:
     found = {}
-    for status, (code, text, expression, rule) in ERROR_TEXTS.items():
+    for status, (code, text, expression, rule) in OUTCOMES.items():
         outcome = BY_STATUS[status](issues=[Issue(code, text, expression, rule)]).outcome()
         content = {FHIR: {"schema": {"$ref": "#/components/schemas/OperationOutcome"}, "example": outcome}}
-        found[str(status)] = {"description": text, "content": content}
+        found[str(status)] = {"description": ERRORS[status], "content": content}
     return found
 
 

@@ -18,6 +18,8 @@ from service.fhir.operations import Applied, Stored
 Header = tuple[bytes, bytes]
 FHIR: Header = (b"content-type", b"application/fhir+json; charset=utf-8")
 NOTHING: Header = (b"content-length", b"0")
+# A cache that goes by Last-Modified alone would show what is no longer so; with the ETag it asks first.
+ALWAYS: tuple[Header, ...] = ((b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff"))
 
 
 class Reply(Response):
@@ -27,7 +29,7 @@ class Reply(Response):
         self.status_code = status
         self.body = body
         self.background = None
-        self.raw_headers = [*headers]
+        self.raw_headers = [*headers, *ALWAYS]
         if body:
             self.raw_headers += (media, (b"content-length", b"%d" % len(body)))
         elif status not in (204, 304):

@@ -142,3 +142,11 @@ async def test_absolute_reference_to_ourselves_is_one_of_ours(client: httpx.Asyn
     id_ = (await created(client, patient()))["id"]
     stored = await created(client, observation(f"http://test/fhir/Patient/{id_}"))
     assert stored["subject"]["reference"] == f"Patient/{id_}"
+
+
+async def test_answers_are_asked_for_again_before_a_cache_shows_them(client: httpx.AsyncClient) -> None:
+    id_ = (await created(client, patient()))["id"]
+    for address in (f"/Patient/{id_}", "/Patient", "/_history"):
+        headers = (await client.get(address)).headers
+        assert headers["cache-control"] == "private, no-cache"
+        assert headers["x-content-type-options"] == "nosniff"
