@@ -57,7 +57,6 @@ BEYOND = [
     "value.ofType(Quantity).exists()",
     "(value as Quantity).value > 1",
     "code.coding.code.isDistinct()",
-    "value.extension.exists()",
     "status in ('a' | 'b')",
     "onset + 1 > 2",
     "code.coding.select(code) = component.code",
@@ -93,6 +92,18 @@ def test_quick_path_may_start_with_the_type() -> None:
     step = compile_quick("Observation.value.exists()", "Observation")
     assert step is not None
     assert [step(observation, None) for observation in OBSERVATIONS] == [[False], [True], [True], [False], [False]]
+
+
+def test_quick_extensions_of_a_primitive_stand_beside_it() -> None:
+    step = compile_quick("unit.extension.where(url = 'http://x').value = 'unknown'", "Quantity")
+    assert step is not None
+    assert step({"value": 1, "_unit": ABSENT}, None) == [True]
+    assert step({"value": 1, "unit": "mg"}, None) == []
+    choice = compile_quick("effective.extension.exists()", "Observation")
+    assert choice is not None
+    assert choice({"_effectiveDateTime": ABSENT}, None) == [True]
+    assert choice({"effectivePeriod": {"start": "2020", **ABSENT}}, None) == [True]
+    assert choice({"effectivePeriod": {"start": "2020"}}, None) == [False]
 
 
 @pytest.mark.parametrize("expression", BEYOND)

@@ -114,17 +114,26 @@ class _Parser:
             return lambda item, root: [root]
         if self._is_call():
             return self._call(text, lambda item, root: [item])
-        return lambda item, root: _member(item, text)
+        member = self._member_of(text)
+        return lambda item, root: member(item, text)
+
+    def _member_of(self, text: str) -> Callable[[Any, str], Items]:
+        """The values of an element, or its extensions where those are asked for: they may stand beside it."""
+        ahead = self._tokens[self._place : self._place + 2]
+        if text != "extension" and ahead == [("sign", "."), ("name", "extension")]:
+            self._place += 2
+            return _extensions
+        return _member
 
     def _next(self, before: Step) -> Step:
         kind, text = self.token or ("", "")
         self._place += 1
-        # The extensions of a primitive stand beside it, where this focus does not see them.
-        if kind != "name" or text in ("extension", "id"):
+        if kind != "name" or text in _LOGIC:
             raise _Unknown
         if self._is_call():
             return self._call(text, before)
-        return lambda item, root: [value for part in before(item, root) for value in _member(part, text)]
+        member = self._member_of(text)
+        return lambda item, root: [value for part in before(item, root) for value in member(part, text)]
 
     def _is_call(self) -> bool:
         return self.token == ("sign", "(")
@@ -169,6 +178,18 @@ def _member(item: Any, name: str) -> Items:
                 return [_ABSENT] if plain is not key else [item[key]]
         return []
     return [_ABSENT if part is None else part for part in value] if type(value) is list else [value]
+
+
+def _extensions(item: Any, name: str) -> Items:
+    if type(item) is not dict:
+        return []
+    found: Items = []
+    for key, value in item.items():
+        plain = key.removeprefix("_")
+        if plain == name or (plain.startswith(name) and _SUFFIX(plain, len(name))):
+            for part in value if isinstance(value, list) else (value,):
+                found += _member(part, "extension")
+    return found
 
 
 def _literal(kind: str, text: str) -> Step:
