@@ -7,7 +7,7 @@ Description: "A doubt about recorded data: its kind, the resources it speaks of,
 * status MS
 * code 1..1 MS
 * code from QualityIssueVS (required)
-* severity MS
+* severity 1..1 MS
 * implicated 1..* MS
 * detail 1..1 MS
 * evidence MS
@@ -27,6 +27,13 @@ Description: "Where a resource came from: the cell or passage of the source, or 
 * policy MS
 * entity 1..* MS
 * entity.extension contains SourceCell named sourceCell 0..1 MS
+* policy 1..1
+* entity obeys cf-source-cell
+
+Invariant: cf-source-cell
+Description: "What was taken or quoted from a source names its place there"
+Severity: #error
+Expression: "(role != 'source' and role != 'quotation') or extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/source-cell').exists()"
 
 Profile: TrialMeasureReport
 Parent: MeasureReport
@@ -50,15 +57,20 @@ Description: "Counts and the rate that they give, with the published rate beside
 * group.population[denominator].code = http://terminology.hl7.org/CodeSystem/measure-population#denominator
 * group.population[numerator].code = http://terminology.hl7.org/CodeSystem/measure-population#numerator
 * group.measureScore MS
-* group obeys cf-numerator and cf-score
-* group.stratifier.stratum obeys cf-numerator and cf-score
+* group obeys cf-numerator and cf-population and cf-score
+* group.stratifier.stratum obeys cf-numerator and cf-population and cf-score
 
 Invariant: cf-numerator
 Description: "The numerator is not greater than the denominator"
 Severity: #error
 Expression: "population.where(code.coding.where(code = 'numerator').exists()).count <= population.where(code.coding.where(code = 'denominator').exists()).count"
 
-Invariant: cf-score
-Description: "The score is the numerator divided by the denominator, rounded to no fewer than two decimals"
+Invariant: cf-population
+Description: "Nobody is in the denominator who is not in the initial population"
 Severity: #error
-Expression: "measureScore.empty() or ((measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count - population.where(code.coding.where(code = 'numerator').exists()).count) <= 0.005 * population.where(code.coding.where(code = 'denominator').exists()).count and (population.where(code.coding.where(code = 'numerator').exists()).count - measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count) <= 0.005 * population.where(code.coding.where(code = 'denominator').exists()).count)"
+Expression: "population.where(code.coding.where(code = 'denominator').exists()).count <= population.where(code.coding.where(code = 'initial-population').exists()).count"
+
+Invariant: cf-score
+Description: "The score is the numerator divided by the denominator, at four decimals"
+Severity: #error
+Expression: "measureScore.value.empty() or (population.where(code.coding.where(code = 'denominator').exists()).count > 0 and measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count - population.where(code.coding.where(code = 'numerator').exists()).count <= 0.00005 * population.where(code.coding.where(code = 'denominator').exists()).count and population.where(code.coding.where(code = 'numerator').exists()).count - measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count <= 0.00005 * population.where(code.coding.where(code = 'denominator').exists()).count)"

@@ -4,7 +4,7 @@ Id: prior-therapy
 Title: "Prior therapy"
 Description: "One line of therapy: a regimen or a drug, with its position in the order of the source and its words in medicationCodeableConcept.text."
 * insert SubjectData
-* extension contains LineNumber named lineNumber 0..1 MS
+* extension contains LineNumber named lineNumber 1..1 MS
 * status MS
 * category 1..1 MS
 * category = $concept#prior-therapy
@@ -15,6 +15,7 @@ Description: "One line of therapy: a regimen or a drug, with its position in the
 * subject only Reference(Patient)
 * subject MS
 * effective[x] 1..1 MS
+* obeys cf-effective
 * effective[x] ^short = "When, or a data-absent-reason on effectiveDateTime"
 
 Profile: TrialMedicationAdministration
@@ -35,6 +36,7 @@ Description: "A drug of bridging, lymphodepletion or toxicity treatment, or the 
 * subject only Reference(Patient)
 * subject MS
 * effective[x] MS
+* obeys cf-effective
 * effective[x] ^short = "When, or a data-absent-reason on effectiveDateTime"
 * reasonCode MS
 * reasonReference MS

@@ -5,6 +5,8 @@ RuleSet: TrialObservationRules
 * code MS
 * subject 1..1 MS
 * effective[x] 1..1 MS
+* effective[x] only dateTime or Period
+* obeys cf-effective
 * effective[x] ^short = "When, or a data-absent-reason on effectiveDateTime"
 * value[x] MS
 * dataAbsentReason MS
@@ -20,12 +22,19 @@ Description: "A measurement with a UCUM unit, or, where the source prints none, 
 * category ^slicing.rules = #open
 * category contains laboratory 1..1 MS
 * category[laboratory] = $obs-category#laboratory
-* code from LaboratoryTestVS (required)
+* code from LaboratoryTestVS (extensible)
+* code obeys cf-loinc
 * subject only Reference(Patient)
 * value[x] only Quantity
+* valueQuantity.value 1..1
 * valueQuantity obeys cf-unit
 * specimen MS
 * obeys cf-value-or-reason
+
+Invariant: cf-loinc
+Description: "A laboratory test has a LOINC code"
+Severity: #error
+Expression: "coding.where(system = 'http://loinc.org' and code.exists()).exists()"
 
 Profile: DonorChimerism
 Parent: Observation
@@ -41,7 +50,11 @@ Description: "Share of donor cells, 0 to 100 %. Preliminary, with a contradictio
 * code = $concept#donor-chimerism
 * subject only Reference(Patient)
 * value[x] only Quantity
-* valueQuantity = $UCUM#%
+* valueQuantity.value 1..1
+* valueQuantity.system 1..1
+* valueQuantity.system = $UCUM
+* valueQuantity.code 1..1
+* valueQuantity.code = #%
 * valueQuantity obeys cf-percent
 * specimen MS
 * obeys cf-value-or-reason
@@ -64,7 +77,12 @@ Description: "A grade on a named scale. Grades of different scales are never con
 * method 1..1 MS
 * method from GradingMethodVS (required)
 * derivedFrom MS
-* obeys cf-grade-derived
+* obeys cf-grade-derived and cf-grade-scale
+
+Invariant: cf-grade-scale
+Description: "CRES is graded by CARTOX and ICANS by ASTCT 2019, where the scale is known; no grade is converted"
+Severity: #error
+Expression: "(code.coding.where(code = 'cres-grade').exists() implies method.coding.where(code = 'cartox' or code = 'unknown').exists()) and (code.coding.where(code = 'icans-grade').exists() implies method.coding.where(code = 'astct-2019' or code = 'unknown').exists())"
 
 Invariant: cf-grade-derived
 Description: "A grade that software calculated (device) is derived from the findings that it used"
@@ -140,4 +158,10 @@ Description: "A fact of a subject or a group that has no profile of its own: age
 * code from TrialObservationCodeVS (required)
 * subject only Reference(Patient or Group)
 * focus MS
-* obeys cf-value-or-reason
+* obeys cf-value-or-reason and cf-quantity-unit and cf-age
+
+Invariant: cf-age
+Description: "An age lies between 0 and 120 years"
+Severity: #error
+Expression: "code.coding.where(system = 'http://loinc.org' and code = '30525-0').empty() or value.ofType(Quantity).where(code = 'a' and (value < 0 or value > 120)).empty()"
+

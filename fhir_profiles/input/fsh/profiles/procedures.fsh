@@ -6,7 +6,9 @@ RuleSet: TrialProcedure
 * code obeys cf-code-or-text
 * subject only Reference(Patient)
 * subject MS
-* performed[x] 1..1 MS
+* performed[x] MS
+* performed[x] only dateTime or Period
+* obeys cf-performed
 * performed[x] ^short = "When, or a data-absent-reason on performedDateTime"
 
 Profile: Leukapheresis
@@ -24,7 +26,7 @@ Title: "CAR-T infusion"
 Description: "Infusion of the product. A completed one names the product that was infused."
 * insert TrialProcedure
 * code = $concept#car-t-infusion
-* extension contains InfusedProduct named infusedProduct 0..1 MS
+* extension contains InfusedProduct named infusedProduct 0..* MS
 * obeys cf-infusion-product
 
 Invariant: cf-infusion-product
@@ -51,3 +53,9 @@ Description: "Radiotherapy before the trial, or as bridging."
 * extension contains LineNumber named lineNumber 0..1 MS
 * category from TherapyCategoryVS (required)
 * code = $SCT#108290001
+* obeys cf-line
+
+Invariant: cf-line
+Description: "An earlier therapy that was given has its place in the order of the lines"
+Severity: #error
+Expression: "category.coding.where(code = 'prior-therapy').empty() or status = 'not-done' or extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/line-number').exists()"

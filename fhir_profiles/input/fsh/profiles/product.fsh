@@ -23,7 +23,13 @@ Description: "A batch, from collection to release. A failed batch is unavailable
 * collection.source only Reference(Patient)
 * collection.source MS
 * collection.collected[x] MS
-* obeys cf-product-source and cf-product-failed
+* collection.collected[x] 1..1
+* obeys cf-product-source and cf-product-failed and cf-product-unreleased
+
+Invariant: cf-product-unreleased
+Description: "A product that was not released is unavailable: it is never infused"
+Severity: #error
+Expression: "extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/release-status').value.coding.where(code = 'released').exists() or status = 'unavailable'"
 
 Invariant: cf-product-source
 Description: "A product that has not failed names the subject from whom its cells came"

@@ -4,9 +4,24 @@ Severity: #error
 Expression: "meta.security.where(system = 'http://terminology.hl7.org/CodeSystem/v3-Confidentiality' and (code = 'R' or code = 'V')).exists()"
 
 Invariant: cf-unit
-Description: "A quantity has either a UCUM code, or a reason why its unit is unknown, never both"
+Description: "A quantity has a UCUM system and code, or a unit whose data-absent-reason is unknown: never both, never neither"
 Severity: #error
-Expression: "(code.exists() and system = 'http://unitsofmeasure.org') xor (code.empty() and system.empty() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists())"
+Expression: "(system.exists() and system = 'http://unitsofmeasure.org' and code.exists() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').empty()) xor (system.empty() and code.empty() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason' and value = 'unknown').exists())"
+
+Invariant: cf-quantity-unit
+Description: "A value that is a quantity has a UCUM system and code, or a unit whose data-absent-reason is unknown"
+Severity: #error
+Expression: "value.ofType(Quantity).all((system.exists() and system = 'http://unitsofmeasure.org' and code.exists() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').empty()) xor (system.empty() and code.empty() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason' and value = 'unknown').exists()))"
+
+Invariant: cf-effective
+Description: "A time is given, or a data-absent-reason in its place"
+Severity: #error
+Expression: "effective.hasValue() or effective.start.exists() or effective.end.exists() or effective.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()"
+
+Invariant: cf-performed
+Description: "A procedure that was done has a time, or a data-absent-reason in its place"
+Severity: #error
+Expression: "status = 'not-done' or performed.hasValue() or performed.start.exists() or performed.end.exists() or performed.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()"
 
 Invariant: cf-value-or-reason
 Description: "An observation has a value or a reason why it has none"

@@ -14,11 +14,12 @@ Description: "A toxicity with its grade, its end, the suspected product and what
 * event obeys cf-code-or-text
 * subject only Reference(Patient)
 * subject MS
-* date MS
+* date 1..1 MS
+* date ^short = "When, or a data-absent-reason on it"
 * seriousness MS
 * outcome 1..1 MS
 * study MS
-* obeys cf-fatal and cf-serious
+* obeys cf-fatal and cf-serious and cf-resolved and cf-event-date
 
 Invariant: cf-fatal
 Description: "Grade 5 if, and only if, the outcome is fatal"
@@ -29,3 +30,13 @@ Invariant: cf-serious
 Description: "An event that is called serious names the criterion in seriousness.text"
 Severity: #error
 Expression: "seriousness.coding.where(code = 'Serious' or code = 'serious').exists() implies seriousness.text.exists()"
+
+Invariant: cf-resolved
+Description: "An event that has an end is not called fatal or ongoing"
+Severity: #error
+Expression: "extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/adverse-event-resolved').empty() or outcome.coding.where(code = 'fatal' or code = 'ongoing').empty()"
+
+Invariant: cf-event-date
+Description: "The date of the event is given, or a data-absent-reason in its place"
+Severity: #error
+Expression: "date.hasValue() or date.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()"

@@ -15,6 +15,7 @@ Description: "A pseudonymous subject: a trial identifier, sex, and a birth date 
 * identifier[crid].system = "https://cart-fhir.example/fhir/identifier/crid" (exactly)
 * identifier[ebmt].system = "https://cart-fhir.example/fhir/identifier/ebmt" (exactly)
 * identifier[subject] ^short = "Pseudonym of the trial"
+* identifier[subject] obeys cf-pseudonym
 * identifier[crid] ^short = "CIBMTR research id"
 * identifier[ebmt] ^short = "EBMT registry id"
 * gender 1..1 MS
@@ -25,6 +26,23 @@ Description: "A pseudonymous subject: a trial identifier, sex, and a birth date 
 * address 0..0
 * contact 0..0
 * photo 0..0
+* identifier obeys cf-no-record-number
+* obeys cf-birth-date
+
+Invariant: cf-pseudonym
+Description: "A pseudonym is one word of capitals, digits and hyphens: no name and no e-mail address"
+Severity: #error
+Expression: "value.matches('^[A-Z][A-Z0-9-]{2,31}$')"
+
+Invariant: cf-no-record-number
+Description: "A medical record or national number leads back to the person and has no place in a trial record"
+Severity: #error
+Expression: "type.coding.where(system = 'http://terminology.hl7.org/CodeSystem/v2-0203' and (code = 'MR' or code = 'MRT' or code = 'NI' or code = 'SS')).empty()"
+
+Invariant: cf-birth-date
+Description: "A birth date is given, or a data-absent-reason in its place"
+Severity: #error
+Expression: "birthDate.hasValue() or birthDate.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()"
 
 Profile: TrialStudy
 Parent: ResearchStudy
@@ -63,7 +81,7 @@ Description: "The participation of one patient in the trial. One per study and i
 * study MS
 * individual only Reference(Patient)
 * individual MS
-* consent MS
+* consent 1..1 MS
 
 Profile: TrialConsent
 Parent: Consent
@@ -79,6 +97,12 @@ Description: "Informed consent to take part in the research. Active before the i
 * patient 1..1 MS
 * dateTime 1..1 MS
 * dateTime ^short = "Date of the consent, or a data-absent-reason on it"
+* obeys cf-consent-date
+
+Invariant: cf-consent-date
+Description: "The date of the consent is given, or a data-absent-reason in its place"
+Severity: #error
+Expression: "dateTime.hasValue() or dateTime.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()"
 
 Profile: TrialGroup
 Parent: Group
@@ -95,7 +119,12 @@ Description: "A step of the cohort funnel with its count; members only where the
 * member MS
 * member.entity only Reference(Patient)
 * characteristic MS
-* obeys cf-members
+* obeys cf-members and cf-member-once
+
+Invariant: cf-member-once
+Description: "A subject is a member once"
+Severity: #error
+Expression: "member.entity.reference.isDistinct()"
 
 Invariant: cf-members
 Description: "A group does not list more members than it counts"
@@ -110,11 +139,23 @@ Description: "The malignancy that is treated, or one that it came from (conditio
 * insert SubjectData
 * extension contains DiseaseStatus named diseaseStatus 0..1 MS and
     http://hl7.org/fhir/StructureDefinition/condition-occurredFollowing named follows 0..* MS
-* clinicalStatus 1..1 MS
+* clinicalStatus MS
 * verificationStatus MS
 * code 1..1 MS
 * code from DiseaseVS (extensible)
-* code obeys cf-code-or-text
+* code obeys cf-disease
 * subject only Reference(Patient or Group)
 * subject MS
 * onset[x] MS
+* obeys cf-clinical-status
+
+Invariant: cf-disease
+Description: "A disease has an ICD-10 or ICD-O-3 code, or the words of the source"
+Severity: #error
+Expression: "text.exists() or coding.where(system = 'http://hl7.org/fhir/sid/icd-10' or system = 'http://terminology.hl7.org/CodeSystem/icd-o-3').exists()"
+
+Invariant: cf-clinical-status
+Description: "A disease has a clinical status, unless it was entered in error"
+Severity: #error
+Expression: "clinicalStatus.exists() or verificationStatus.coding.where(code = 'entered-in-error').exists()"
+
