@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 from uuid import uuid5
@@ -207,7 +207,7 @@ def published_values(group: Resource) -> list[str]:
 def same_at_precision(score: Decimal, printed: str) -> bool:
     """Whether `score` (0 to 1) rounds to the percentage `printed`, half up, at the decimals that are printed."""
     percentage = Decimal(printed)
-    return abs(score * 100 - percentage) * 2 <= Decimal(1).scaleb(int(percentage.as_tuple().exponent))
+    return (score * 100).quantize(percentage, ROUND_HALF_UP) == percentage
 
 
 def subject_of(resource: Resource) -> str | None:

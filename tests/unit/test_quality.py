@@ -136,6 +136,8 @@ def test_published_rate_against_the_computed_one(printed: str, found: list[tuple
         ("0.5714", "57", True),
         ("0.5714", "57.1", True),
         ("1", "100", True),
+        ("0.665", "67", True),
+        ("0.665", "66", False),
     ],
 )
 def test_rates_are_compared_at_the_printed_precision(score: str, printed: str, same: bool) -> None:

@@ -35,7 +35,8 @@ def test_figure_gives_the_known_reason_only_for_the_known_figure() -> None:
     known = ("71.4%", "rounded up")
     assert figure("71.4%", "72%", known) == Figure("71.4%", "72%", True, "rounded up")
     edited = figure("57.1%", "72%", known)
-    assert edited.differs and edited.reason != "rounded up"
+    assert edited.differs
+    assert edited.reason != "rounded up"
     assert figure("71.4%", None, known) == Figure("71.4%")
 
 

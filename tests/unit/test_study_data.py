@@ -140,7 +140,8 @@ def test_rows_that_cite_a_table_quote_its_cell_as_printed(path: Path) -> None:
         "Table 2": {row["Diagnosis"]: row for row in rows("paper/table2.csv")},
     }
     for row in rows(f"data/{path.name}"):
-        assert row["passage"] and row["row"]
+        assert row["passage"]
+        assert row["row"]
         if row["table"] in printed and row["column"]:
             assert row["passage"] == printed[row["table"]][row["row"]][row["column"]]
         if row["table"] == "Table 1" and "subject" in row:
@@ -206,7 +207,8 @@ def test_trap_1_chimerism_stays_as_listed(resources: dict[str, dict[str, Any]], 
         assert found["status"] == "preliminary"
         assert found["meta"]["tag"][0]["code"] == "contradiction"
         notes = " ".join(note["text"] for note in found["note"])
-        assert "respectively" in notes and "non-chimeric patient was unresponsive" in notes
+        assert "respectively" in notes
+        assert "non-chimeric patient was unresponsive" in notes
     assert values == {1: 100, 2: 98, 3: 73, 7: 0}
     named = [
         resources[f"{rule}/ISIKOK19-00{n}"] for rule in ("chimerism.chimerism", "responses.response") for n in (3, 7)
@@ -377,7 +379,8 @@ def test_every_issue_implicates_resources_that_exist(
 ) -> None:
     known = {reference(one) for one in resources.values()}
     for issue in issues:
-        assert implicated(issue) and implicated(issue) <= known
+        assert implicated(issue)
+        assert implicated(issue) <= known
     assert len({one["id"] for one in issues}) == len(issues)
 
 

@@ -64,7 +64,7 @@ def treatments(person: Person) -> list[str]:
     """The pre-CAR-T treatments in their order, as printed."""
     lines: list[tuple[int, str]] = []
     for one in person.of("MedicationStatement") + person.of("Procedure"):
-        if one.get("status") == "not-done" or not has(one.get("category"), CONCEPTS, "prior-therapy"):
+        if one.get("status") in ("not-done", "not-taken") or not has(one.get("category"), CONCEPTS, "prior-therapy"):
             continue
         name = printed(one.get("medicationCodeableConcept") or one.get("code"))
         if name and (one["resourceType"] == "MedicationStatement" or not _transplantation(one)):
@@ -115,7 +115,7 @@ def bridging(person: Person) -> list[str] | None:
         return None
     given = [one for one in found if one.get("status") != "not-done"]
     names = (printed(one.get("medicationCodeableConcept") or one.get("code")) or MISSING for one in given)
-    return sorted(names, reverse=True)
+    return sorted(names)
 
 
 def dose(person: Person) -> str | None:
@@ -123,10 +123,10 @@ def dose(person: Person) -> str | None:
     found = []
     for one in person.of("MedicationAdministration"):
         quantity = one.get("dosage", {}).get("dose", {})
-        if has(one.get("medicationCodeableConcept"), CONCEPTS, "car-t-product") and one.get("status") != "not-done":
-            if "value" in quantity:
-                unit = quantity.get("unit") or quantity.get("code")
-                found.append(f"{quantity['value']}x{unit}" if unit else f"{quantity['value']} (unit {MISSING})")
+        cells = has(one.get("medicationCodeableConcept"), CONCEPTS, "car-t-product")
+        if cells and "value" in quantity and one.get("status") != "not-done":
+            unit = quantity.get("unit") or quantity.get("code")
+            found.append(f"{quantity['value']}x{unit}" if unit else f"{quantity['value']} (unit {MISSING})")
     return " or ".join(dict.fromkeys(found)) or None
 
 
