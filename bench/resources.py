@@ -16,7 +16,7 @@ def patient(number: int) -> dict[str, Any]:
 
 def observation(number: int, patients: int = 100) -> dict[str, Any]:
     """A laboratory result with a unit, a date and an identifier."""
-    code, unit = CODES[number % len(CODES)]
+    code, unit = CODES[number // patients % len(CODES)]
     return {
         "resourceType": "Observation",
         "identifier": [{"system": "https://hospital.example/lab", "value": f"L{number}"}],

@@ -48,6 +48,8 @@ def apply(staging: Staging, prepared: Prepared, parse_query: ParseQuery) -> tupl
 
 _ORDER: dict[type, int] = {Delete: 0, Create: 1, Update: 2, Read: 3, Search: 3}
 _WRITES = (Create, Update, Delete)
+# They tell what happened to a resource and outlive it; what they point at may be deleted.
+RECORDS = frozenset({"Provenance", "AuditEvent"})
 
 
 def _at(draft: Draft, step: Callable[[Staging, Draft], Any], staging: Staging) -> Any:
@@ -206,7 +208,8 @@ def _check_references(staging: Staging, draft: Draft) -> None:
         target = references.local(text)
         assert target is not None
         identity = (target.type, target.id)
-        if not staging.entity(identity).alive:
+        entity = staging.entity(identity)
+        if not (entity.alive or (entity.version and draft.resource["resourceType"] in RECORDS)):
             known = target.type in staging.numbers
             text = (
                 f"There is no {target.type} with the id referred to" if known else "The type referred to is not in R4"
@@ -216,10 +219,11 @@ def _check_references(staging: Staging, draft: Draft) -> None:
 
 
 def _check_referrers(staging: Staging, draft: Draft) -> None:
-    """A resource that others refer to is not deleted."""
+    """A resource that others refer to is not deleted; a record of what happened to it does not count."""
     if draft.identity is None or staging.entity(draft.identity).alive:
         return
-    referrers = sorted("/".join(identity) for identity in staging.referrers(draft.identity))
+    found = staging.referrers(draft.identity)
+    referrers = sorted("/".join(identity) for identity in found if identity[0] not in RECORDS)
     if referrers:
         more = f" and {len(referrers) - 10} more" if len(referrers) > 10 else ""
         text = f"The resource is referred to by {', '.join(referrers[:10])}{more}"

@@ -106,6 +106,22 @@ async def test_delete_of_a_referenced_resource_names_the_referrers(database: Dat
         await database.read("Patient", "a")
 
 
+async def test_delete_leaves_the_provenance(database: Database) -> None:
+    provenance = {
+        "resourceType": "Provenance",
+        "id": "v",
+        "target": [{"reference": "Patient/a"}],
+        "recorded": "2021-03-04T08:00:00Z",
+        "agent": [{"who": {"display": "importer"}}],
+    }
+    await database.write(plan_of(Update(patient(id="a")), Update(provenance)))
+    (deleted,) = await database.write(plan_of(Delete("Patient", "a")))
+    assert deleted.outcome == "deleted"
+    (changed,) = await database.write(plan_of(Update(provenance | {"recorded": "2021-03-05T08:00:00Z"})))
+    assert changed.outcome == "updated"
+    assert await ids(database, "Provenance", target="Patient/a") == ["v"]
+
+
 async def test_reference_to_nothing_is_refused(database: Database) -> None:
     with pytest.raises(Conflict) as refused:
         await database.write(Plan((Create(observation("Patient/none")),), ("Bundle.entry[0]",)))
