@@ -112,7 +112,7 @@ Context: Provenance.entity
 Extension: ContentHash
 Id: content-hash
 Title: "Content hash"
-Description: "Hash of the source file, as `sha256:` and lower-case hexadecimal digits."
+Description: "Hash of the resource as it was imported: `sha256:` and lower-case hexadecimal digits."
 Context: Provenance
 * insert OwnDefinition
 * value[x] only string
@@ -122,7 +122,7 @@ Extension: PublishedValue
 Id: published-value
 Title: "Published value"
 Description: "What the publication prints, beside what its counts give."
-Context: MeasureReport.group
+Context: MeasureReport.group, MeasureReport.group.stratifier.stratum
 * insert OwnDefinition
 * value[x] only decimal or string
 * value[x] 1..1
@@ -131,7 +131,7 @@ Extension: CountedBy
 Id: counted-by
 Title: "Counted by"
 Description: "The rule by which a number was counted."
-Context: Observation, MeasureReport.group
+Context: Observation, MeasureReport.group, MeasureReport.group.stratifier.stratum
 * insert OwnDefinition
 * value[x] only string
 * value[x] 1..1

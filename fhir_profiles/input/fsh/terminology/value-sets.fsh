@@ -103,24 +103,7 @@ Description: "Facts of a subject that have no profile of their own."
 * $LNC#89247-1 "ECOG Performance Status score"
 * $LNC#89243-0 "Karnofsky Performance Status score"
 * $SCT#260873006
-* $concept#months-from-hsct-to-infusion "Months from HSCT to infusion"
-* $concept#b-cell-aplasia "B-cell aplasia"
-* $concept#bulky-disease "Bulky disease"
-* $concept#prior-lines-of-therapy "Prior lines of therapy"
-* $concept#vital-status "Vital status"
-* $concept#car-t-dose "CAR-T dose"
-* $concept#extramedullary-disease "Extramedullary disease"
-* $concept#toxicity "Toxicity"
-* $concept#without-b-cell-aplasia "Without B-cell aplasia"
-* $concept#progression-after-partial-response "Progression after partial response"
-* $concept#deaths "Deaths"
-* $concept#graft-versus-host-disease "Graft-versus-host disease"
-* $concept#hematological-toxicity "Haematological toxicity"
-* $concept#viability "Viability"
-* $concept#transduction-efficiency "Transduction efficiency"
-* $concept#vector-copy-number "Vector copy number"
-* $concept#car-transgene-copies "CAR transgene copies"
-* $concept#ice-score "ICE score"
+* include codes from system $concept
 
 ValueSet: DrugVS
 Id: drug
@@ -158,6 +141,22 @@ Description: "Drugs that the study names, with verified ATC and RxNorm codes."
 * $RxNorm#5657 "ifosfamide"
 * $RxNorm#12574 "gemcitabine"
 * $RxNorm#40048 "carboplatin"
+
+ValueSet: TherapyVS
+Id: therapy
+Title: "Drugs and regimens"
+Description: "What a line of therapy may name: a drug or a regimen."
+* insert OwnDefinition
+* include codes from valueset DrugVS
+* include codes from system $regimen
+
+ValueSet: AdministeredVS
+Id: administered
+Title: "Drugs and the product"
+Description: "What the trial administers: a drug or the CAR-T product."
+* insert OwnDefinition
+* include codes from valueset DrugVS
+* $concept#car-t-product "CAR-T product"
 
 ValueSet: TherapyCategoryVS
 Id: therapy-category
