@@ -1,7 +1,8 @@
 """Compile input/fsh to JSON with snapshots, without a network: `python fhir_profiles/build.py [--output FOLDER]`.
 
 FOLDER (default: fsh-generated/resources) then holds exactly the compiled resources; an error leaves it as it was.
-Needs Node 18 or newer; npm fetches the locked SUSHI once. Exit code 1 when SUSHI reports an error.
+Needs Node 18 or newer; npm fetches the locked SUSHI once. Exit code 1: an error in the sources, or no Node;
+3: npm could not fetch SUSHI.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ COMPILED = HERE / "fsh-generated" / "resources"
 CORE = HERE / "packages" / "hl7.fhir.r4.core-4.0.1.tgz"
 SUSHI = HERE / "node_modules" / "fsh-sushi" / "dist" / "app.js"
 CLOSED = "http://127.0.0.1:9"  # the discard port: a look-up fails at once instead of waiting for a registry
+NO_SUSHI = 3
 
 
 def digest(path: Path) -> str:
@@ -38,7 +40,10 @@ def install() -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise SystemExit("npm is missing: install Node 18 or newer")
-    subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=HERE, check=True)
+    command = [npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+    if subprocess.run(command, cwd=HERE, check=False).returncode:
+        print("npm could not fetch SUSHI.", file=sys.stderr)
+        raise SystemExit(NO_SUSHI)
     mark.write_text(lock)
 
 
