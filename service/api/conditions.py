@@ -6,7 +6,6 @@ Source: https://hl7.org/fhir/R4/http.html#concurrency, #cond-update, #prefer
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
@@ -62,14 +61,17 @@ def prefer(request: Request, name: str, default: str) -> str:
     return default
 
 
-def criteria(query: str) -> list[tuple[str, str]]:
-    """Names and values of a query string, without the parameters that only speak of the format."""
-    return without_general(pairs_of(query))
+def criteria(request: Request) -> list[tuple[str, str]]:
+    """Names and values of the URL's query, without the parameters that only speak of the format."""
+    return [(name, value) for name, value in pairs(request) if name not in GENERAL]
 
 
-def without_general(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The pairs that choose resources."""
-    return [(name, value) for name, value in pairs if name not in GENERAL]
+def pairs(request: Request) -> list[tuple[str, str]]:
+    """Names and values of the URL's query. Raises BadRequest; bytes that were not percent-encoded may be anything."""
+    try:
+        return pairs_of(request.scope["query_string"].decode())
+    except UnicodeDecodeError:
+        raise _undecodable() from None
 
 
 def pairs_of(query: str) -> list[tuple[str, str]]:
@@ -77,4 +79,8 @@ def pairs_of(query: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=1000)
     except (UnicodeDecodeError, ValueError):
-        raise BadRequest("The query string cannot be decoded", code="value", rule="malformed-query") from None
+        raise _undecodable() from None
+
+
+def _undecodable() -> BadRequest:
+    return BadRequest("The query string cannot be decoded", code="value", rule="malformed-query")

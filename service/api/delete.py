@@ -25,7 +25,7 @@ async def delete_conditional(request: Request) -> Response:
     server = server_of(request)
     formats.check_accept(request)
     type_ = server.type_of(request)
-    where = selective(request, type_, conditions.pairs_of(request.url.query))
+    where = selective(request, type_, conditions.pairs(request))
     operation = Delete(type_, where=where, if_match=conditions.if_match(request))
     (applied,) = await server.database.write(plan_of(operation))
     return replies.deleted(request, applied)

@@ -37,7 +37,7 @@ async def _answer(request: Request, type_: str | None, id_: str | None) -> Respo
     server = server_of(request)
     formats.check_accept(request)
     path = "/".join(part for part in (type_, id_, "_history") if part)
-    pairs = conditions.criteria(request.url.query)
+    pairs = conditions.criteria(request)
     cursor = total = None
     followed = dict(pairs).get("_cursor")
     if followed is not None:

@@ -23,7 +23,7 @@ Pairs = list[tuple[str, str]]
 async def search(request: Request) -> Response:
     """GET [type]?parameters: a searchset Bundle."""
     formats.check_accept(request)
-    return await _answer(request, conditions.pairs_of(request.url.query))
+    return await _answer(request, conditions.pairs(request))
 
 
 async def search_by_post(request: Request) -> Response:
@@ -35,7 +35,7 @@ async def search_by_post(request: Request) -> Response:
         form = content.decode()
     except UnicodeDecodeError:
         raise BadRequest("The form is not UTF-8", code="value", rule="malformed-query") from None
-    return await _answer(request, conditions.pairs_of(request.url.query) + conditions.pairs_of(form))
+    return await _answer(request, conditions.pairs(request) + conditions.pairs_of(form))
 
 
 async def _answer(request: Request, pairs: Pairs) -> Response:

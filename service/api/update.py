@@ -31,7 +31,7 @@ async def update_conditional(request: Request) -> Response:
     server = server_of(request)
     formats.check_accept(request)
     type_ = server.type_of(request)
-    where = selective(request, type_, conditions.pairs_of(request.url.query))
+    where = selective(request, type_, conditions.pairs(request))
     version = conditions.if_match(request)
     resource = await body.resource(request, type_, keep_id=True)
     (applied,) = await server.database.write(Plan((Update(resource, where, version),), base=server.base(request)))

@@ -144,3 +144,27 @@ async def test_profile_violation_is_unprocessable(bare: httpx.AsyncClient) -> No
     assert answer.status_code == 422
     assert issues(answer)
     assert (await bare.get("/_history")).json()["total"] == 0
+
+
+async def test_query_of_raw_bytes_is_refused(application: FastAPI) -> None:
+    answered: list[dict] = []
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: dict) -> None:
+        answered.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/fhir/Patient",
+        "raw_path": b"/fhir/Patient",
+        "root_path": "",
+        "query_string": b"name=\xff\xfe",
+        "headers": [(b"host", b"test")],
+    }
+    await application(scope, receive, send)
+    assert answered[0]["status"] == 400
