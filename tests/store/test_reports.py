@@ -233,6 +233,7 @@ async def test_table_as_page_shows_every_figure(trial: Database) -> None:
         for row in table.rows:
             for figure in row.figures.values():
                 assert (figure.computed or "missing") in text
+                assert f"published: {figure.published}" in text
 
 
 async def test_measure_report_counts_and_divides(trial: Database, definitions: Definitions) -> None:
