@@ -35,8 +35,8 @@ Title: "A line of therapy of patient 2"
 * extension[lineNumber].valuePositiveInt = 1
 * status = #completed
 * category = $concept#prior-therapy
-* medicationCodeableConcept = $regimen#hyper-cvad
-* medicationCodeableConcept.text = "Hyper-CVAD"
+* medicationCodeableConcept = $regimen#all-ic-bfm-2009
+* medicationCodeableConcept.text = "ALL-IC BFM 2009"
 * insert NoDate(effectiveDateTime)
 
 Instance: example-leukapheresis-2
