@@ -37,19 +37,25 @@ def build(project: Path, output: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_build_gives_the_committed_resources(tmp_path: Path) -> None:
-    done = build(PROFILES, tmp_path)
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the sources give; SUSHI and the package cache are in place afterwards."""
+    output = tmp_path_factory.mktemp("compiled")
+    done = build(PROFILES, output)
     assert done.returncode == 0, done.stdout + done.stderr
-    new = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    return output
+
+
+def test_build_gives_the_committed_resources(compiled: Path) -> None:
+    new = {path.name: path.read_text(encoding="utf-8") for path in compiled.iterdir()}
     committed = {path.name: path.read_text(encoding="utf-8") for path in COMPILED.iterdir()}
     assert sorted(new) == sorted(committed), "the sources have changed: make profiles"
     differing = [name for name, text in new.items() if text != committed[name]]
     assert differing == [], "the sources have changed: make profiles"
 
 
+@pytest.mark.usefixtures("compiled")
 def test_build_with_an_error_leaves_the_output_as_it_was(tmp_path: Path) -> None:
-    installed = build(PROFILES, tmp_path / "unused")  # node_modules and the package cache are there afterwards
-    assert installed.returncode == 0, installed.stdout + installed.stderr
     project, output = tmp_path / "project", tmp_path / "output"
     (project / "input" / "fsh").mkdir(parents=True)
     output.mkdir()
