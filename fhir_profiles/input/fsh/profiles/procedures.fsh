@@ -3,7 +3,7 @@ RuleSet: TrialProcedure
 * status MS
 * category 1..1 MS
 * code 1..1 MS
-* code obeys cf-code-or-text
+* category obeys cf-code-or-text
 * subject only Reference(Patient)
 * subject MS
 * performed[x] MS
