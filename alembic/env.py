@@ -1,8 +1,8 @@
 """Alembic's environment: the schema is that of service.store.tables, the connection that of the settings."""
 
+from alembic import context
 from sqlmodel import SQLModel
 
-from alembic import context
 from service.settings import Settings
 from service.store import tables  # noqa: F401 — registers the tables
 from service.store.engine import connect

@@ -9,13 +9,13 @@ import secrets
 import sqlalchemy as sa
 from alembic import op
 
-
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+WIDE = sa.text("low < high")
 ROWID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -30,7 +30,8 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("date_index", schema=None) as batch_op:
-        batch_op.create_index("date_range", ["param", "low", "high", "key"], unique=False)
+        batch_op.create_index("date_start", ["param", "low", "key", "high"], unique=False)
+        batch_op.create_index("date_end", ["param", "high", "key", "low"], unique=False)
 
     op.create_table(
         "number_index",
@@ -42,7 +43,8 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("number_index", schema=None) as batch_op:
-        batch_op.create_index("number_range", ["param", "low", "key"], unique=False)
+        batch_op.create_index("number_order", ["param", "low", "key"], unique=False)
+        batch_op.create_index("number_wide", ["param", "high"], sqlite_where=WIDE, postgresql_where=WIDE)
 
     op.create_table(
         "quantity_index",
@@ -56,7 +58,8 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("quantity_index", schema=None) as batch_op:
-        batch_op.create_index("quantity_range", ["param", "low", "key"], unique=False)
+        batch_op.create_index("quantity_order", ["param", "low", "key"], unique=False)
+        batch_op.create_index("quantity_wide", ["param", "high"], sqlite_where=WIDE, postgresql_where=WIDE)
 
     op.create_table(
         "reference_index",
@@ -66,6 +69,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("target", "param", "key"),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("reference_index", schema=None) as batch_op:
+        batch_op.create_index("reference_of_resource", ["key", "param"], unique=False)
+
     op.create_table(
         "resource",
         sa.Column("key", ROWID, autoincrement=False, nullable=False),
@@ -153,16 +159,22 @@ def downgrade() -> None:
         batch_op.drop_index("resource_identity")
 
     op.drop_table("resource")
+    with op.batch_alter_table("reference_index", schema=None) as batch_op:
+        batch_op.drop_index("reference_of_resource")
+
     op.drop_table("reference_index")
     with op.batch_alter_table("quantity_index", schema=None) as batch_op:
-        batch_op.drop_index("quantity_range")
+        batch_op.drop_index("quantity_wide")
+        batch_op.drop_index("quantity_order")
 
     op.drop_table("quantity_index")
     with op.batch_alter_table("number_index", schema=None) as batch_op:
-        batch_op.drop_index("number_range")
+        batch_op.drop_index("number_wide")
+        batch_op.drop_index("number_order")
 
     op.drop_table("number_index")
     with op.batch_alter_table("date_index", schema=None) as batch_op:
-        batch_op.drop_index("date_range")
+        batch_op.drop_index("date_end")
+        batch_op.drop_index("date_start")
 
     op.drop_table("date_index")

@@ -25,7 +25,7 @@ Path = tuple[tuple[str, ...], tuple[Step, ...]]  # keys of the first element, fu
 _CAST = re.compile(r"\((.+) as ([A-Za-z]+)\)(.*)\Z")
 _TOKEN = re.compile(
     r"as\((?P<cast>[A-Za-z]+)\)|where\(resolve\(\) is (?P<target>[A-Za-z]+)\)"
-    r"|where\((?P<field>[a-z]\w*)='(?P<value>[^']*)'\)"
+    r"|where\((?P<field>[a-z]\w*) ?= ?'(?P<value>[^']*)'\)"
     r"|extension\('(?P<extension>[^']+)'\)|(?P<name>[A-Za-z]\w*)(?:\[(?P<index>\d+)\])?"
 )
 

@@ -13,7 +13,7 @@ from service.fhir.operations import HistoryPage, SearchPage, Stored
 from service.fhir.search import Include, Query
 from service.store.engine import Connection
 from service.store.index import Indexer, parameter_number
-from service.store.query import Statements
+from service.store.query import Sql, Statements
 
 MOST_INCLUDED = 10_000
 
@@ -57,18 +57,20 @@ class Reader:
 
     def page(self, query: Query, cursor: tuple[Any, ...] | None = None) -> SearchPage:
         """One page; it looks one match further, so that `next` is never a link to nothing."""
-        total = self._count(query) if query.total or query.summary_count else None
+        total = self._number(self.statements.count(query)) if query.total or query.summary_count else None
         if query.summary_count:
             return SearchPage((), total=total)
-        sql = self.statements.page(query, cursor, query.count + 1)
-        rows = self.connection.rows(sql.text, sql.values)
+        rows: list[tuple[Any, ...]] = []
+        for sql in self.statements.pages(query, cursor, query.count + 1, self._number):
+            rows = self.connection.rows(sql.text, sql.values)
+            if len(rows) > query.count:
+                break
         shown = rows[: query.count]
         following = (*shown[-1][7:], shown[-1][0]) if len(rows) > query.count else None
         matches = tuple(self._stored(row) for row in shown)
         return SearchPage(matches, self._included(query, shown, matches), total, following)
 
-    def _count(self, query: Query) -> int:
-        sql = self.statements.count(query)
+    def _number(self, sql: Sql) -> int:
         return int(self.connection.rows(sql.text, sql.values)[0][0])
 
     def _stored(self, row: Sequence[Any]) -> Stored:

@@ -7,7 +7,7 @@ version table the change feed. Times are microseconds since 1970 UTC. Parameters
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Double, Index, Integer, LargeBinary, SmallInteger, Text
+from sqlalchemy import BigInteger, Double, Index, Integer, LargeBinary, SmallInteger, Text, text
 from sqlmodel import Field, SQLModel
 
 # SQLite makes a column the rowid itself only where its type is spelled INTEGER.
@@ -66,7 +66,7 @@ class ReferenceIndex(SQLModel, table=True):
     """Local references by the key of their target; param 0 holds those that no search parameter covers."""
 
     __tablename__ = "reference_index"
-    __table_args__ = _PACKED
+    __table_args__ = (Index("reference_of_resource", "key", "param"), _PACKED)
     target: int = Field(primary_key=True, sa_type=BigInteger)
     param: int = Field(primary_key=True, sa_type=Integer)
     key: int = Field(primary_key=True, sa_type=BigInteger)
@@ -87,7 +87,11 @@ class DateIndex(SQLModel, table=True):
     """Dates and periods as [low, high) in microseconds."""
 
     __tablename__ = "date_index"
-    __table_args__ = (Index("date_range", "param", "low", "high", "key"), _PACKED)
+    __table_args__ = (
+        Index("date_start", "param", "low", "key", "high"),
+        Index("date_end", "param", "high", "key", "low"),
+        _PACKED,
+    )
     key: int = Field(primary_key=True, sa_type=BigInteger)
     param: int = Field(primary_key=True, sa_type=Integer)
     low: int = Field(primary_key=True, sa_type=BigInteger)
@@ -98,7 +102,11 @@ class NumberIndex(SQLModel, table=True):
     """Numbers; the nearest double keeps their order."""
 
     __tablename__ = "number_index"
-    __table_args__ = (Index("number_range", "param", "low", "key"), _PACKED)
+    __table_args__ = (
+        Index("number_order", "param", "low", "key"),
+        Index("number_wide", "param", "high", sqlite_where=text("low < high"), postgresql_where=text("low < high")),
+        _PACKED,
+    )
     key: int = Field(primary_key=True, sa_type=BigInteger)
     param: int = Field(primary_key=True, sa_type=Integer)
     low: float = Field(primary_key=True, sa_type=Double)
@@ -109,7 +117,11 @@ class QuantityIndex(SQLModel, table=True):
     """Quantities by the unit they were sent with: `code` is the unit's code, or its text with system 0."""
 
     __tablename__ = "quantity_index"
-    __table_args__ = (Index("quantity_range", "param", "low", "key"), _PACKED)
+    __table_args__ = (
+        Index("quantity_order", "param", "low", "key"),
+        Index("quantity_wide", "param", "high", sqlite_where=text("low < high"), postgresql_where=text("low < high")),
+        _PACKED,
+    )
     key: int = Field(primary_key=True, sa_type=BigInteger)
     param: int = Field(primary_key=True, sa_type=Integer)
     low: float = Field(primary_key=True, sa_type=Double)
