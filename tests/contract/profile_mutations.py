@@ -221,6 +221,12 @@ REFUSED: list[tuple[str, Changes, str, str]] = [
     ("example-provenance-ldh-2", {"entity[0].extension": None}, "Provenance.entity[0]", "cf-source-cell"),
     ("example-report-response-rate", {"group": None}, "MeasureReport.group", "element-required"),
     ("example-report-response-rate", {"group[0].measureScore.value": 0.72}, "MeasureReport.group[0]", "cf-score"),
+    (
+        "example-report-response-rate",
+        {"group[0].stratifier[0].stratum[1].measureScore.value": 0.8},
+        "MeasureReport.group[0].stratifier[0].stratum[1]",
+        "cf-score",
+    ),
     ("example-report-response-rate", {"group[0].population[2].count": 8}, "MeasureReport.group[0]", "cf-numerator"),
     ("example-report-response-rate", {"group[0].population[0].count": 6}, "MeasureReport.group[0]", "cf-population"),
     (

@@ -62,3 +62,16 @@ Title: "Response rate: five of seven, printed as 72 %"
 * insert Counts(denominator, 7)
 * insert Counts(numerator, 5)
 * group.measureScore.value = 0.7143
+* group.stratifier.code.text = "Diagnosis"
+* insert Stratum(0, ALL, 3, 2, 0.6667)
+* insert Stratum(1, NHL, 4, 3, 0.75)
+
+RuleSet: Stratum(index, name, denominator, numerator, score)
+* group.stratifier.stratum[{index}].value.text = "{name}"
+* group.stratifier.stratum[{index}].population[0].code = http://terminology.hl7.org/CodeSystem/measure-population#initial-population
+* group.stratifier.stratum[{index}].population[0].count = {denominator}
+* group.stratifier.stratum[{index}].population[1].code = http://terminology.hl7.org/CodeSystem/measure-population#denominator
+* group.stratifier.stratum[{index}].population[1].count = {denominator}
+* group.stratifier.stratum[{index}].population[2].code = http://terminology.hl7.org/CodeSystem/measure-population#numerator
+* group.stratifier.stratum[{index}].population[2].count = {numerator}
+* group.stratifier.stratum[{index}].measureScore.value = {score}
