@@ -58,9 +58,12 @@ def _await(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"the demo did not start: {log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def browser() -> Iterator[Browser]:
-    """Chromium; without one these tests are skipped unless CART_FHIR_REQUIRE names `browser`."""
+    """Chromium; without one these tests are skipped unless CART_FHIR_REQUIRE names `browser`.
+
+    One for each test: as long as Playwright is open its event loop runs, and an async test could not start its own.
+    """
     if not CHROMIUM.exists() and "browser" not in os.environ.get("CART_FHIR_REQUIRE", ""):
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
