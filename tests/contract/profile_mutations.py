@@ -100,6 +100,7 @@ REFUSED: list[tuple[str, Changes, str, str]] = [
         "cf-code-or-text",
     ),
     ("example-dose-2", {"dosage.dose.value": 530}, "MedicationAdministration", "cf-cell-dose"),
+    ("example-dose-2", {"dosage.dose.system": "urn:units"}, "MedicationAdministration.dosage.dose", "cf-unit"),
     ("example-dose-2", {"dosage.dose.code": "mg"}, "MedicationAdministration", "cf-cell-dose"),
     ("example-dose-2", {"_effectiveDateTime": OTHER}, "MedicationAdministration", "cf-effective"),
     (
@@ -188,7 +189,7 @@ REFUSED: list[tuple[str, Changes, str, str]] = [
     ),
     # Other observations
     ("example-age-2", {"valueQuantity.value": 220}, "Observation", "cf-age"),
-    ("example-age-2", {"valueQuantity.code": None}, "Observation", "cf-quantity-unit"),
+    ("example-age-2", {"valueQuantity.code": None}, "Observation.valueQuantity", "cf-unit"),
     ("example-age-2", {"valueQuantity": None}, "Observation", "cf-value-or-reason"),
     ("example-age-2", {"_effectiveDateTime": OTHER}, "Observation", "cf-effective"),
     ("example-age-2", {"code": {"text": "Age"}}, "Observation.code.coding", "binding-required"),
@@ -259,6 +260,9 @@ ACCEPTED: list[tuple[str, Changes]] = [
     ("example-ldh-2", {"valueQuantity": {"value": 207, "comparator": "<", "system": UCUM, "code": "U/L"}}),
     ("example-ldh-2", {"valueQuantity": None, "dataAbsentReason": concept("not-performed", "urn:s")}),
     ("example-crp-synthetic", {"effectiveDateTime": None, "effectivePeriod": {"start": "2020-03-02"}}),
+    ("example-age-2", {"valueQuantity": None, "valueQuantity.value": 22, "valueQuantity._unit": REASON}),
+    ("example-age-2", {"valueQuantity": None, "valueCodeableConcept": {"text": "adult"}}),
+    ("example-crp-synthetic", {"effectiveDateTime": None, "effectiveInstant": "2020-03-02T07:45:00+03:00"}),
     ("example-chimerism-2", {"valueQuantity.value": 0}),
     ("example-chimerism-2", {"valueQuantity.value": 99.5}),
     ("example-crs-grade-2", {"method": concept("ctcae-5", f"{OWN}/CodeSystem/grading-method")}),

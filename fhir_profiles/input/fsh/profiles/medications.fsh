@@ -42,6 +42,7 @@ Description: "A drug of bridging, lymphodepletion or toxicity treatment, or the 
 * reasonReference MS
 * dosage MS
 * dosage.dose MS
+* dosage.dose obeys cf-unit
 * obeys cf-toxicity-reason and cf-cell-dose
 
 Invariant: cf-toxicity-reason

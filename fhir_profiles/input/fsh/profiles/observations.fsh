@@ -5,7 +5,7 @@ RuleSet: TrialObservationRules
 * code MS
 * subject 1..1 MS
 * effective[x] 1..1 MS
-* effective[x] only dateTime or Period
+* effective[x] only dateTime or Period or instant
 * obeys cf-effective
 * effective[x] ^short = "When, or a data-absent-reason on effectiveDateTime"
 * value[x] MS
@@ -158,10 +158,11 @@ Description: "A fact of a subject or a group that has no profile of its own: age
 * code from TrialObservationCodeVS (required)
 * subject only Reference(Patient or Group)
 * focus MS
-* obeys cf-value-or-reason and cf-quantity-unit and cf-age
+* valueQuantity obeys cf-unit
+* obeys cf-value-or-reason and cf-age
 
 Invariant: cf-age
 Description: "An age lies between 0 and 120 years"
 Severity: #error
-Expression: "code.coding.where(system = 'http://loinc.org' and code = '30525-0').empty() or value.ofType(Quantity).where(code = 'a' and (value < 0 or value > 120)).empty()"
+Expression: "code.coding.where(system = 'http://loinc.org' and code = '30525-0').empty() or value.where(code = 'a' and (value < 0 or value > 120)).empty()"
 

@@ -8,11 +8,6 @@ Description: "A quantity has a UCUM system and code, or a unit whose data-absent
 Severity: #error
 Expression: "(system.exists() and system = 'http://unitsofmeasure.org' and code.exists() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').empty()) xor (system.empty() and code.empty() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason' and value = 'unknown').exists())"
 
-Invariant: cf-quantity-unit
-Description: "A value that is a quantity has a UCUM system and code, or a unit whose data-absent-reason is unknown"
-Severity: #error
-Expression: "value.ofType(Quantity).all((system.exists() and system = 'http://unitsofmeasure.org' and code.exists() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').empty()) xor (system.empty() and code.empty() and unit.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason' and value = 'unknown').exists()))"
-
 Invariant: cf-effective
 Description: "A time is given, or a data-absent-reason in its place"
 Severity: #error
