@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,12 @@ from service.errors import CartFhirError, Unavailable
 from service.store.tables import INDEXES
 
 WRITE_LOCK = 0x43415254  # 'CART'
+MANY = 400  # rows from which COPY is faster than a pipeline of inserts
 _CHUNK = 500  # values of one IN list on SQLite
+_COUNTERS = (
+    "SELECT coalesce((SELECT max(key) FROM resource), 0), coalesce((SELECT max(seq) FROM version), 0), "
+    "coalesce((SELECT updated FROM version ORDER BY seq DESC LIMIT 1), 0)"
+)
 
 COLUMNS = {table.__tablename__: tuple(column.name for column in table.__table__.columns) for table in INDEXES}
 
@@ -77,12 +83,12 @@ class Connection:
                 cursor.executemany(text.replace("?", "%s"), rows)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """New rows: executemany on SQLite, COPY on PostgreSQL."""
+        """New rows: executemany, or COPY for many on PostgreSQL."""
         if not rows:
             return
-        if self.sqlite:
+        if self.sqlite or len(rows) < MANY:
             marks = ",".join("?" * len(columns))
-            self.raw.executemany(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
+            self.many(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
             return
         with self.raw.cursor() as cursor, cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
             for row in rows:
@@ -99,12 +105,21 @@ class Connection:
             found += self.rows(f"{text} ({','.join('?' * len(chunk))})", (*fixed, *chunk))
         return found
 
-    def begin_write(self) -> None:
-        """Starts a write transaction that no other writer shares, in this process or another."""
+    def begin_write(self) -> tuple[int, int, int]:
+        """Starts a write transaction that no other writer shares, in this process or another.
+
+        Returns the highest key, the highest sequence number and the time of that version, 0 where there is none.
+        """
         if self.sqlite:
             self.raw.execute("BEGIN IMMEDIATE")
-        else:
+            return self.raw.execute(_COUNTERS).fetchone()
+        with self.raw.pipeline():  # one round trip; the second statement sees what the lock waited for
             self.raw.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
+            return self.raw.execute(_COUNTERS).fetchone()
+
+    def together(self, rows: int) -> AbstractContextManager[Any]:
+        """A block of about so many inserts and updates, on PostgreSQL sent in one round trip unless they are many."""
+        return nullcontext() if self.sqlite or rows >= MANY else self.raw.pipeline()
 
     def begin_read(self) -> None:
         """Starts a read that sees one state throughout."""

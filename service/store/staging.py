@@ -41,6 +41,8 @@ class Entity:
 
 ABSENT = Entity(0, 0, False)
 _NONE = Values()
+RESOURCE_COLUMNS = ("key", "type", "id", "version", "seq", "updated", "deleted")
+VERSION_COLUMNS = ("seq", "key", "type", "version", "updated", "method", "content")
 
 
 @dataclass(slots=True)
@@ -88,7 +90,7 @@ class Layer:
 
 
 class Staging:
-    """One write transaction: looks up, collects and flushes. `numbers` are the resource types' numbers."""
+    """One write transaction, begun when it is made: looks up, collects and flushes."""
 
     def __init__(
         self, connection: Connection, indexer: Indexer, statements: Statements, now: int, group: Iterable[Prepared]
@@ -98,9 +100,8 @@ class Staging:
         self.reader = Reader(connection, statements, indexer)
         self.group, self.plan = Layer(), Layer()
         self.loaded: dict[Identity, Entity] = {}
-        (self.next_key,) = connection.rows("SELECT coalesce(max(key), 0) + 1 FROM resource")[0]
-        last = connection.rows("SELECT seq, updated FROM version ORDER BY seq DESC LIMIT 1")
-        self.next_seq, latest = (last[0][0] + 1, last[0][1]) if last else (1, 0)
+        last_key, last_seq, latest = connection.begin_write()
+        self.next_key, self.next_seq = last_key + 1, last_seq + 1
         # A clock that is set back never makes a later version older: the feed stays ordered by time.
         self.now = max(now - now % 1000, latest)
         self._preload(group)
@@ -229,28 +230,34 @@ class Staging:
             newest[row[0]] = seq
             rows.append((seq, *row))
         self.next_seq += len(rows)
-        self._flush_resources(newest)
-        self.connection.insert("version", ("seq", "key", "type", "version", "updated", "method", "content"), rows)
-        self._flush_index()
+        new, changed = self._resource_rows(newest)
+        added, gone = self._index_rows()
+        connection = self.connection
+        with connection.together(len(rows) + sum(map(len, added.values())) + sum(map(len, gone.values()))):
+            connection.insert("resource", RESOURCE_COLUMNS, new)
+            connection.many("UPDATE resource SET version = ?, seq = ?, updated = ?, deleted = ? WHERE key = ?", changed)
+            connection.insert("version", VERSION_COLUMNS, rows)
+            for table, columns in COLUMNS.items():
+                where = " AND ".join(f"{column} = ?" for column in columns)
+                connection.many(f"DELETE FROM {table} WHERE {where}", gone[table])
+                connection.insert(table, columns, sorted(added[table]))
         self.loaded.update(self.group.entities)
         self.group = Layer()
 
-    def _flush_resources(self, newest: dict[int, int]) -> None:
-        new, changed = [], []
+    def _resource_rows(self, newest: dict[int, int]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+        """New rows and changes of the resource table; `newest` is the sequence number by key."""
+        new: list[tuple[Any, ...]] = []
+        changed: list[tuple[Any, ...]] = []
         for (type_, id_), entity in self.group.entities.items():
-            seq = newest[entity.key]
+            state = (entity.version, newest[entity.key], entity.updated, entity.deleted)
             if self.loaded.get((type_, id_), ABSENT).version:
-                changed.append((entity.version, seq, entity.updated, entity.deleted, entity.key))
+                changed.append((*state, entity.key))
             else:
-                row = (entity.key, self.numbers[type_], id_, entity.version, seq, entity.updated, entity.deleted)
-                new.append(row)
-        self.connection.insert("resource", ("key", "type", "id", "version", "seq", "updated", "deleted"), new)
-        self.connection.many(
-            "UPDATE resource SET version = ?, seq = ?, updated = ?, deleted = ? WHERE key = ?", changed
-        )
+                new.append((entity.key, self.numbers[type_], id_, *state))
+        return new, changed
 
-    def _flush_index(self) -> None:
-        """Writes the difference between the search values that were and those that are."""
+    def _index_rows(self) -> tuple[dict[str, list[tuple[Any, ...]]], dict[str, list[tuple[Any, ...]]]]:
+        """The difference between the search values that were and those that are: rows to add, rows to take away."""
         added: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COLUMNS}
         gone: dict[str, list[tuple[Any, ...]]] = {name: [] for name in COLUMNS}
         for identity, entity in self.group.entities.items():
@@ -262,10 +269,7 @@ class Staging:
                     added[f"{name}_index"] += self._rows(name, entity.key, new - old)
                 if old - new:
                     gone[f"{name}_index"] += self._rows(name, entity.key, old - new)
-        for table, columns in COLUMNS.items():
-            where = " AND ".join(f"{column} = ?" for column in columns)
-            self.connection.many(f"DELETE FROM {table} WHERE {where}", gone[table])
-            self.connection.insert(table, columns, sorted(added[table]))
+        return added, gone
 
     def _rows(self, name: str, key: int, values: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Index rows in the order of the table's columns."""

@@ -123,7 +123,6 @@ class Writer:
         """Applies the plans in turn; one that fails is left out. Raises where the transaction itself fails."""
         connection = self._connected()
         try:
-            connection.begin_write()
             staging = Staging(connection, self.indexer, self.statements, time.time_ns() // 1000, group)
             outcomes = [self._apply(staging, prepared) for prepared in group]
             staging.flush()
