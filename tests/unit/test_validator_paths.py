@@ -35,6 +35,7 @@ EXPRESSIONS = [
     "value.empty() and status = 'final'",
     "status = 'final' implies code.exists()",
     "status != 'final'",
+    "status.hasValue()",
     "value.exists() xor bodySite.exists()",
     "code.coding.count() > 1",
     "code.coding.where(system = 's').exists()",

@@ -14,7 +14,14 @@ from service.conformance.validator.quick import compile_quick
 _BEYOND = re.compile(r"resolve\(|htmlChecks|memberOf|conformsTo")
 _AROUND = re.compile(r"%resource|%rootResource|%context|descendants\(")
 _TRACE = re.compile(r"\.trace\('[^']*'(?:,[^()]*)?\)")
-_HAS_VALUE = {"hasValue": {"fn": lambda inputs: [bool(inputs)], "arity": {0: []}}}
+
+
+def _has_value(inputs: list[Any]) -> list[bool]:
+    """One primitive with a value; extensions without a value come as an object."""
+    return [len(inputs) == 1 and not isinstance(getattr(inputs[0], "data", inputs[0]), dict)]
+
+
+_HAS_VALUE = {"hasValue": {"fn": _has_value, "arity": {0: []}}}
 
 
 def expressible(expression: str, alone: bool = True) -> bool:
