@@ -63,7 +63,7 @@ def _wish(server: Server, pairs: list[tuple[str, str]], handling: str) -> dict[s
     wish: dict[str, Any] = {"since": None, "count": server.settings.default_page_size}
     for name, value in pairs:
         if name == "_count" and value.isdecimal():
-            wish["count"] = min(int(value), server.settings.max_page_size)
+            wish["count"] = min(int(value[:18]), server.settings.max_page_size)
         elif name == "_since":
             wish["since"] = _moment(server, name, value)
         elif name == "_count":
@@ -77,5 +77,5 @@ def _wish(server: Server, pairs: list[tuple[str, str]], handling: str) -> dict[s
 def _moment(server: Server, name: str, text: str) -> datetime:
     try:  # a "+" of an offset that was not percent-encoded arrives as a blank
         return dates.moment(dates.date_range(text.replace(" ", "+"), ZoneInfo(server.settings.time_zone))[0])
-    except ValueError:
+    except (ValueError, OverflowError):  # the first instant of year 1 in a zone east of Greenwich is before year 1
         raise BadRequest(f"{name} needs a date or an instant", code="invalid", rule="invalid-parameter") from None

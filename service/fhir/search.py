@@ -148,6 +148,8 @@ class _Reader:
 
     def take(self, name: str, value: str) -> None:
         base = name.partition(":")[0]
+        if "\0" in value:  # no FHIR string has one, and PostgreSQL knows none
+            raise _invalid(name, "a value without the character U+0000")
         if base in RESULT:
             self._result(base, name, value)
         elif value:  # an empty value says nothing: https://hl7.org/fhir/R4/search.html#escaping
@@ -170,8 +172,8 @@ class _Reader:
         if base == "_count":
             if not value.isdecimal():
                 raise _invalid(name, "a whole number, 0 or more")
-            self.count = min(int(value), self.max_count)
-            self.summary_count = self.summary_count or int(value) == 0
+            self.count = min(int(value[:18]), self.max_count)  # int() itself takes 4,300 digits and no more
+            self.summary_count = self.summary_count or self.count == 0
         elif base == "_total":
             if value not in TOTALS:
                 raise _invalid(name, "none, estimate or accurate")

@@ -84,15 +84,11 @@ class Database:
 
     async def read(self, type: str, id: str) -> Stored:
         """The current version. Raises NotFound or Gone."""
-        if self._point is not None:  # two look-ups in a B-tree cost less than a change of threads
-            return self._point.current(type, id)
-        return await self._reading(lambda reader: reader.current(type, id))
+        return await self._looking(lambda reader: reader.current(type, id))
 
     async def read_version(self, type: str, id: str, version: int) -> Stored:
         """One version. Raises NotFound, or Gone for a deletion."""
-        if self._point is not None:
-            return self._point.version(type, id, version)
-        return await self._reading(lambda reader: reader.version(type, id, version))
+        return await self._looking(lambda reader: reader.version(type, id, version))
 
     async def search(self, query: Query, cursor: tuple[Any, ...] | None = None) -> SearchPage:
         """One page of matches; `cursor` is the `next` of the page before."""
@@ -126,25 +122,58 @@ class Database:
         """Raises Unavailable where the database does not answer."""
         await self._reading(lambda reader: reader.connection.rows("SELECT 1"))
 
-    async def _reading(self, work: Callable[[Reader], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read_once, work)
-
-    def _read_once(self, work: Callable[[Reader], T]) -> T:
-        """One read in one snapshot, on a connection that no other thread uses meanwhile."""
-        reader = self._readers.pop() if self._readers else self._reader()
+    async def _looking(self, work: Callable[[Reader], T]) -> T:
+        """A read so short that on SQLite it costs less than a change of threads: two look-ups in a B-tree."""
+        if self._point is None:
+            return await self._reading(work)
         try:
-            reader.connection.begin_read()
-            result = work(reader)
-            reader.connection.rollback()
+            return work(self._point)
         except DATABASE_ERRORS as error:
-            reader.connection.invalidate()
-            raise Unavailable(f"The database did not answer ({type(error).__name__})") from error
+            raise _unanswered(error) from error
+
+    async def _reading(self, work: Callable[[Reader], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, work)
+
+    def _read(self, work: Callable[[Reader], T]) -> T:
+        """One read in one snapshot; again on another connection where an idle one turns out to be lost."""
+        while True:
+            idle = self._idle()
+            reader = idle or self._reader()
+            try:
+                return self._read_by(reader, work)
+            except DATABASE_ERRORS as error:
+                lost = reader.connection.lost
+                reader.connection.invalidate()
+                if idle is None or not lost:
+                    raise _unanswered(error) from error
+
+    def _read_by(self, reader: Reader, work: Callable[[Reader], T]) -> T:
+        """The read on a connection that no other thread uses meanwhile; it is kept unless the database fails."""
+        reader.connection.begin_read()
+        try:
+            result = work(reader)
+        except DATABASE_ERRORS:
+            raise
         except BaseException:
             reader.connection.rollback()
             self._readers.append(reader)
             raise
+        reader.connection.rollback()
         self._readers.append(reader)
         return result
 
+    def _idle(self) -> Reader | None:
+        try:
+            return self._readers.pop()
+        except IndexError:
+            return None
+
     def _reader(self) -> Reader:
-        return Reader(Connection(self.engine), self.statements, self.indexer)
+        try:
+            return Reader(Connection(self.engine), self.statements, self.indexer)
+        except DATABASE_ERRORS as error:
+            raise _unanswered(error) from error
+
+
+def _unanswered(error: BaseException) -> Unavailable:
+    return Unavailable(f"The database did not answer ({type(error).__name__})")

@@ -66,6 +66,11 @@ class Connection:
         """Throws the connection away, after an error of the connection itself."""
         self._pooled.invalidate()
 
+    @property
+    def lost(self) -> bool:
+        """Whether the database has ended the connection."""
+        return not self.sqlite and bool(self.raw.closed)
+
     def rows(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a query whose placeholders are `?`."""
         if self.sqlite:

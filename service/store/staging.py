@@ -99,6 +99,8 @@ class Staging:
         self.numbers, self.types = statements.numbers, statements.types
         self.reader = Reader(connection, statements, indexer)
         self.group, self.plan = Layer(), Layer()
+        self.flushes = 0
+        self.witness: tuple[Any, ...] | None = None  # the first version written
         self.loaded: dict[Identity, Entity] = {}
         last_key, last_seq, latest = connection.begin_write()
         self.next_key, self.next_seq = last_key + 1, last_seq + 1
@@ -230,6 +232,8 @@ class Staging:
             newest[row[0]] = seq
             rows.append((seq, *row))
         self.next_seq += len(rows)
+        self.flushes += 1
+        self.witness = self.witness or (rows[0] if rows else None)
         new, changed = self._resource_rows(newest)
         added, gone = self._index_rows()
         connection = self.connection

@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -22,9 +23,10 @@ from service.store.drafts import Prepared
 from service.store.engine import DATABASE_ERRORS, Connection, translated
 from service.store.index import Indexer
 from service.store.query import Statements
-from service.store.staging import Staging
+from service.store.staging import VERSION_COLUMNS, Staging
 
 LARGEST_GROUP = 4000  # operations; a single larger plan goes alone
+RECONNECT_SECONDS = 10.0  # for how long a lost commit is looked for
 
 Outcome = tuple[Applied, ...] | BaseException
 
@@ -110,7 +112,7 @@ class Writer:
         return [outcomes.get(id(request), late) for request in group]
 
     def _commit_alone(self, request: Request, error: BaseException, companions: int) -> Outcome:
-        if companions > 1:
+        if companions > 1 or isinstance(error, DATABASE_ERRORS):  # the connection may have been lost long ago
             try:
                 return self._commit([request.prepared])[0]
             except BaseException as alone:
@@ -133,15 +135,46 @@ class Writer:
             connection.commit()
         except DATABASE_ERRORS as error:
             self._recover(connection)
-            # Not tried again: a commit whose answer was lost may have happened.
-            failure = translated(error)
-            return [failure if not isinstance(outcome, CartFhirError) else outcome for outcome in outcomes]
+            failure = self._lost(staging.witness, error)
+            if failure is not None:
+                return [outcome if isinstance(outcome, CartFhirError) else failure for outcome in outcomes]
         return outcomes
 
+    def _lost(self, witness: tuple[Any, ...] | None, error: BaseException) -> CartFhirError | None:
+        """What to answer after a commit whose own answer was lost: None where the transaction is on disk.
+
+        Not tried again, since it may have happened: its first version is looked for, behind the write lock, which
+        the lost transaction holds until it has ended. Where the database stays away, the truth is "not known".
+        """
+        until = time.monotonic() + RECONNECT_SECONDS
+        while witness is not None:
+            try:
+                there = self._is_stored(witness)
+            except DATABASE_ERRORS:
+                if time.monotonic() < until:
+                    time.sleep(0.1)
+                    continue
+                text = "The connection was lost during the commit; whether the write was done is not known"
+                return Unavailable(text, rule="outcome-unknown", headers={"Retry-After": "10"})
+            return None if there else translated(error)
+        return None
+
+    def _is_stored(self, version: tuple[Any, ...]) -> bool:
+        connection = self._connected()
+        try:
+            connection.begin_write()
+            found = connection.rows(f"SELECT {','.join(VERSION_COLUMNS)} FROM version WHERE seq = ?", version[:1])
+            return [tuple(row) for row in found] == [version]
+        finally:
+            self._recover(connection)
+
     def _apply(self, staging: Staging, prepared: Prepared) -> Outcome:
+        flushes = staging.flushes
         try:
             outcome = apply(staging, prepared, self.parse_query)
         except CartFhirError as error:
+            if staging.flushes != flushes:  # rows of the plan are in the transaction: it fails, its neighbours go alone
+                raise
             staging.discard()
             return error
         staging.accept()
