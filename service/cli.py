@@ -17,12 +17,13 @@ from service import __version__, logs
 from service.conformance.definitions import Definitions, load
 from service.doctor import Check, local_checks, store_checks, writable_folder
 from service.errors import CartFhirError
-from service.importing import import_demo, import_folder
+from service.importing import export_folder, import_demo, import_folder
 from service.serving import listen, run
-from service.settings import Settings
+from service.settings import Settings, shipped
 from service.store.migrate import check as check_store
 from service.store.migrate import migrate as migrate_store
-from service.trial.importer import ImportReport
+from service.trial.importer import ImportReport, read_study
+from service.trial.mapping.explain import explain as explain_mapped
 
 MOST_FINDINGS = 50
 
@@ -93,6 +94,36 @@ def import_(
             raise CartFhirError(f"{folder} is not a folder")
         writable_folder(settings)
         _report(asyncio.run(import_folder(settings, _definitions(settings), folder, check, _say)), check)
+
+
+@app.command()
+def explain(
+    reference: Annotated[str, typer.Argument(help="A resource that the study's records make: Type/id.")],
+    path: Annotated[str, typer.Argument(help="An element of it, such as valueQuantity.value; all without.")] = "",
+    study: Annotated[Path | None, typer.Option(help="The study's folder; ISIKOK-19 without.")] = None,
+) -> None:
+    """Say which file, row, column and rule an element of a mapped resource came from."""
+    with _plainly():
+        settings = _settings()
+        writable_folder(settings)
+        read, mapped, _ = read_study(_definitions(settings), study or shipped("mappings", "isikok-19"))
+        for explanation in explain_mapped(read, mapped, reference, path):
+            out.print(str(explanation), soft_wrap=True, markup=False)
+
+
+@app.command(name="export-rows")
+def export_rows_(
+    target: Annotated[Path, typer.Argument(help="Folder for the CSV files; made where it is missing.")],
+    study: Annotated[Path | None, typer.Option(help="The study's folder; ISIKOK-19 without.")] = None,
+) -> None:
+    """Write the records of a study as they follow from what is stored now: the mapping, the other way."""
+    with _plainly():
+        settings = _settings()
+        writable_folder(settings)
+        folder = study or shipped("mappings", "isikok-19")
+        written = asyncio.run(export_folder(settings, _definitions(settings), folder, target))
+        for name, rows in written.items():
+            _say(f"{target / name}.csv: {rows} rows")
 
 
 @app.command()

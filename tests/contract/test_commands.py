@@ -122,3 +122,29 @@ def test_demo_serves_and_stops_when_told(tmp_path: Path) -> None:
         printed, logged = process.communicate(timeout=SECONDS)
     assert f"http://localhost:{port}/docs" in printed.decode()
     assert "Traceback" not in logged.decode()
+
+
+def test_explain_leads_to_the_cell(tmp_path: Path) -> None:
+    golden = Path(__file__).parents[1] / "golden"
+    text = next(
+        line for file in sorted(golden.rglob("labs*.json")) for line in file.read_text().splitlines() if '"id"' in line
+    )
+    reference = f"Observation/{text.split(chr(34))[3]}"
+    done = command(tmp_path, "explain", reference, "valueQuantity.value")
+    assert done.returncode == 0, done.stderr
+    assert "labs.csv, row " in done.stdout
+    assert_plain(command(tmp_path, "explain", "Observation/none"), "Observation/none")
+
+
+def test_export_gives_the_rows_back(tmp_path: Path) -> None:
+    folder = shipped("mappings", "isikok-19")
+    assert command(tmp_path, "migrate").returncode == 0
+    assert command(tmp_path, "import", str(folder)).returncode == 0
+    done = command(tmp_path, "export-rows", str(tmp_path / "rows"))
+    assert done.returncode == 0, done.stderr
+    for name in ("patients", "labs", "responses"):
+        written = (tmp_path / "rows" / f"{name}.csv").read_text(encoding="utf-8").splitlines()
+        sent = (folder / "data" / f"{name}.csv").read_text(encoding="utf-8-sig").splitlines()
+        assert written[0] == sent[0]
+        assert sorted(written) == sorted(sent)
+    assert_plain(command(tmp_path, "export-rows", str(tmp_path / "rows")), "exists already")
