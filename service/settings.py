@@ -34,7 +34,9 @@ class Settings(BaseSettings):
     max_bundle_entries: int = Field(10_000, ge=1, description="Most entries of one batch or transaction.")
     default_page_size: int = Field(50, ge=1, description="Entries of a search or history page without `_count`.")
     max_page_size: int = Field(1000, ge=1, description="Upper bound of `_count`.")
-    write_timeout_seconds: float = Field(60.0, gt=0, description="A write that did not start by then is refused: 503.")
+    write_timeout_seconds: float = Field(60.0, gt=0, description="A write that is not done by then is undone: 503.")
+    search_timeout_seconds: float = Field(30.0, gt=0, description="A search that takes longer is stopped: 503.")
+    idempotency_hours: float = Field(24.0, gt=0, description="For how long an Idempotency-Key is remembered.")
     log_level: str = Field("INFO", description="Level of the structured log on standard error.")
 
     @field_validator("time_zone")

@@ -34,6 +34,17 @@ def upgrade() -> None:
         batch_op.create_index("date_end", ["param", "high", "key", "low"], unique=False)
 
     op.create_table(
+        "idempotency",
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("request", TEXT, nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("result", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    with op.batch_alter_table("idempotency", schema=None) as batch_op:
+        batch_op.create_index("idempotency_age", ["created"], unique=False)
+
+    op.create_table(
         "number_index",
         sa.Column("key", sa.BigInteger(), nullable=False),
         sa.Column("param", sa.Integer(), nullable=False),
@@ -173,6 +184,10 @@ def downgrade() -> None:
         batch_op.drop_index("number_order")
 
     op.drop_table("number_index")
+    with op.batch_alter_table("idempotency", schema=None) as batch_op:
+        batch_op.drop_index("idempotency_age")
+
+    op.drop_table("idempotency")
     with op.batch_alter_table("date_index", schema=None) as batch_op:
         batch_op.drop_index("date_end")
         batch_op.drop_index("date_start")

@@ -14,6 +14,7 @@ from service.api.server import Server, server_of
 from service.errors import BadRequest, Issue, TooLarge
 from service.fhir.json import decode
 
+CONTENT = "cart_fhir.content"  # where a body that was read stays for whoever asks again
 LARGE = 64 * 1024  # bytes; parsing and checking more than this happens beside the event loop
 
 T = TypeVar("T")
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 async def raw(request: Request) -> bytes:
     """The bytes of the body. Raises TooLarge as soon as it is known, before the rest is read."""
+    if CONTENT in request.scope:
+        return request.scope[CONTENT]
     limit = server_of(request).settings.max_body_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -35,7 +38,8 @@ async def raw(request: Request) -> bytes:
             chunks.append(chunk)
     except ClientDisconnect:
         raise BadRequest("The connection ended before the body did", rule="body-incomplete") from None
-    return b"".join(chunks)
+    request.scope[CONTENT] = b"".join(chunks)
+    return request.scope[CONTENT]
 
 
 def _too_large(limit: int) -> TooLarge:

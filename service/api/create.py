@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, conditions, formats, replies
+from service.api import body, conditions, formats, idempotency, replies
 from service.api.selective import selective
 from service.api.server import server_of
 from service.fhir.operations import Create, Plan
@@ -19,5 +19,5 @@ async def create(request: Request) -> Response:
     criteria = request.headers.get("if-none-exist")
     unless = None if criteria is None else selective(request, type_, conditions.pairs_of(criteria.lstrip("?")))
     resource = await body.resource(request, type_, keep_id=False)
-    (applied,) = await server.database.write(Plan((Create(resource, unless),), base=server.base(request)))
+    (applied,) = await idempotency.write(request, Plan((Create(resource, unless),), base=server.base(request)))
     return replies.written(request, applied, body.findings(request, resource))

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from service.api import replies
+from service.api import idempotency, replies
 from service.api.create import create
 from service.api.delete import delete, delete_conditional
 from service.api.history import history_instance, history_system, history_type
@@ -90,7 +90,7 @@ class Path:
             if handler is None:
                 text = f"This address answers {self.allow}"
                 raise MethodNotAllowed(text, headers={"Allow": self.allow})
-            response = await handler(request)
+            response = await (idempotency.guarded(request, handler) if method == "POST" else handler(request))
         except CartFhirError as error:
             response = replies.failure(error)
         if method == "HEAD":

@@ -35,6 +35,7 @@ class Server:
     interactions: tuple[Interaction, ...]
     page: Callable[..., Response]  # (template, **values): the HTML of service.web, which stands beside this room
     statements: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # base → CapabilityStatement, ETag
+    in_flight: set[str] = field(default_factory=set)  # digests of the idempotency keys of requests on their way
 
     def type_of(self, request: Request) -> str:
         """The resource type of the URL. Raises NotFound for one that R4 does not know."""

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, conditions, formats
+from service.api import body, conditions, formats, idempotency
 from service.api.replies import Reply
 from service.api.search import render
 from service.api.server import Server, server_of
 from service.errors import BadRequest, CartFhirError, Issue, NotFound, Unprocessable
 from service.fhir import bundle
 from service.fhir.bundle import Entry
-from service.fhir.operations import Applied, Plan, Read, Search
+from service.fhir.operations import Applied, Plan, Read, Result, Search
 from service.fhir.search import Query
-
-Result = Applied | CartFhirError
 
 
 async def transaction(request: Request) -> Response:
@@ -31,9 +30,9 @@ async def transaction(request: Request) -> Response:
     kind, entries, found = await body.compute(lambda: _understood(server, content, base), len(content))
     results: Sequence[Result]
     if kind == "transaction":
-        results = await server.database.write(_plan(server, entries, found, base))
+        results = await idempotency.write(request, _plan(server, entries, found, base))
     else:
-        results = await _each(server, entries, found, base)
+        results = await _batch(request, entries, found, base)
     wish = conditions.prefer(request, "return", "minimal")
     answer = bundle.respond(
         f"{kind}-response", entries, results, base, wish, lambda page, query: render(server, base, page, query)
@@ -78,8 +77,21 @@ def _plan(server: Server, entries: list[Entry], found: list[list[Issue]], base: 
     return bundle.transaction(entries, base, placed)
 
 
-async def _each(server: Server, entries: list[Entry], found: list[list[Issue]], base: str) -> list[Result]:
+async def _batch(request: Request, entries: list[Entry], found: list[list[Issue]], base: str) -> Sequence[Result]:
+    """What each entry of a batch did. With an idempotency key each entry is applied once, even if the service died
+    between two of them; all answers are kept once none is of the kind that another try may mend."""
+    keyed = idempotency.keyed_of(request)
+    if keyed is not None and keyed.before is not None:
+        return keyed.before
+    results = await _each(request, entries, found, base)
+    if keyed is not None and not any(isinstance(one, CartFhirError) and one.status >= 500 for one in results):
+        await server_of(request).database.write(Plan((), once=replace(keyed.once, results=tuple(results))))
+    return results
+
+
+async def _each(request: Request, entries: list[Entry], found: list[list[Issue]], base: str) -> list[Result]:
     """What each entry of a batch did: all writes, which may share a commit, then the reads."""
+    server = server_of(request)
     results: list[Result | None] = [_refusal(server, *pair) for pair in zip(entries, found, strict=True)]
     for reads in (False, True):
         chosen = [
@@ -87,7 +99,7 @@ async def _each(server: Server, entries: list[Entry], found: list[list[Issue]], 
             for number, (entry, result) in enumerate(zip(entries, results, strict=True))
             if result is None and isinstance(entry.operation, (Read, Search)) == reads
         ]
-        done = await asyncio.gather(*(_apply(server, entries[number], base) for number in chosen))
+        done = await asyncio.gather(*(_apply(request, entries[number], base) for number in chosen))
         for number, result in zip(chosen, done, strict=True):
             results[number] = result
     return [result for result in results if result is not None]
@@ -102,8 +114,8 @@ def _refusal(server: Server, entry: Entry, issues: list[Issue]) -> CartFhirError
     return kind(issues=[issue.under(f"{entry.place}.resource") for issue in issues])
 
 
-async def _apply(server: Server, entry: Entry, base: str) -> Result:
-    operation = entry.operation
+async def _apply(request: Request, entry: Entry, base: str) -> Result:
+    server, operation = server_of(request), entry.operation
     assert operation is not None  # an entry without one has an error
     try:
         if isinstance(operation, Search):
@@ -112,7 +124,7 @@ async def _apply(server: Server, entry: Entry, base: str) -> Result:
             return Applied("read", await server.database.read(operation.type, operation.id))
         if isinstance(operation, Read):
             return Applied("read", await server.database.read_version(operation.type, operation.id, operation.version))
-        (applied,) = await server.database.write(Plan((operation,), (entry.place,), base))
+        (applied,) = await idempotency.write(request, Plan((operation,), (entry.place,), base), entry.place)
         return applied
     except CartFhirError as error:
         return error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from service.errors import CartFhirError
 from service.fhir.search import Query
 
 Resource = dict[str, Any]
@@ -67,16 +68,32 @@ Operation = Create | Update | Delete | Read | Search
 
 
 @dataclass(frozen=True, slots=True)
+class Once:
+    """An idempotency key: digests of the `key` and of the `request` that it stands for.
+
+    Of one key the plan is applied once; the second time its results are given back. `results` are kept instead of
+    the plan's own where they are given (a batch, whose entries are plans of their own).
+    """
+
+    key: str
+    request: str
+    results: tuple[Result, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Operations that succeed or fail together, whatever their order (hl7.org/fhir/R4/http.html#trules).
 
     `places` names each operation in errors (`Bundle.entry[3]`); empty for a single interaction.
     `base` is our own FHIR base: absolute references to it are kept as relative ones.
+    A `rehearsal` is resolved and checked like any other plan, and then nothing of it is kept.
     """
 
     operations: tuple[Operation, ...]
     places: tuple[str, ...] = ()
     base: str = ""
+    once: Once | None = None
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +137,21 @@ class Applied:
 
     outcome: created · updated · unchanged · existing (If-None-Exist matched) · deleted · absent (nothing to
     delete) · read · found. `stored` is the resulting version (for deleted: the deletion; absent: None).
+    `replayed`: not now, but when the request with this idempotency key came first.
     """
 
     outcome: str
     stored: Stored | None = None
     page: SearchPage | None = None
+    replayed: bool = False
 
     @property
     def status(self) -> int:
         """HTTP status of the interaction."""
         return {"created": 201, "deleted": 204, "absent": 204}.get(self.outcome, 200)
+
+
+Result = Applied | CartFhirError
 
 
 def plan_of(*operations: Operation, places: Sequence[str] = ()) -> Plan:

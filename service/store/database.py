@@ -7,6 +7,7 @@ same writer thread in every process and a pool for reads.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -18,16 +19,17 @@ from service.conformance.definitions import Definitions
 from service.errors import Unavailable
 from service.fhir import json, search
 from service.fhir.dates import micros
-from service.fhir.operations import Applied, HistoryPage, Plan, SearchPage, Stored
+from service.fhir.operations import Applied, HistoryPage, Once, Plan, Result, SearchPage, Stored
 from service.fhir.search import Query
 from service.settings import Settings
 from service.store.drafts import prepare
-from service.store.engine import DATABASE_ERRORS, Connection, connect
+from service.store.engine import DATABASE_ERRORS, Connection, connect, timed_out
+from service.store.idempotency import Keys
 from service.store.index import Indexer
 from service.store.migrate import require_current
 from service.store.query import Statements
 from service.store.reading import Reader
-from service.store.writer import Writer
+from service.store.writer import Limits, Writer
 
 READERS = 4
 LARGE_PLAN = 200  # operations from which preparing moves off the event loop
@@ -50,7 +52,8 @@ class Database:
         self._readers: list[Reader] = []
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="cart-fhir-reader")
         self._point = self._reader() if self.sqlite else None
-        self._writer = Writer(self.engine, self.indexer, self.statements, self.parse_condition)
+        limits = Limits(settings.write_timeout_seconds, settings.idempotency_hours * 3600)
+        self._writer = Writer(self.engine, self.indexer, self.statements, self.parse_condition, limits)
 
     @classmethod
     async def open(cls, settings: Settings, definitions: Definitions) -> Database:
@@ -81,6 +84,14 @@ class Database:
         else:
             prepared = prepare(plan, self.indexer)
         return await self._writer.submit(prepared, self.settings.write_timeout_seconds)
+
+    async def kept(self, once: Once) -> tuple[Result, ...] | None:
+        """What the request with this idempotency key did; None where there was none.
+
+        Raises Unprocessable where the key was used for another request.
+        """
+        oldest = time.time_ns() // 1000 - int(self.settings.idempotency_hours * 3600 * 1_000_000)
+        return await self._reading(lambda reader: Keys(reader.connection, self.statements.numbers, oldest).find(once))
 
     async def read(self, type: str, id: str) -> Stored:
         """The current version. Raises NotFound or Gone."""
@@ -170,10 +181,14 @@ class Database:
 
     def _reader(self) -> Reader:
         try:
-            return Reader(Connection(self.engine), self.statements, self.indexer)
+            connection = Connection(self.engine, self.settings.search_timeout_seconds)
+            return Reader(connection, self.statements, self.indexer)
         except DATABASE_ERRORS as error:
             raise _unanswered(error) from error
 
 
 def _unanswered(error: BaseException) -> Unavailable:
+    if timed_out(error):
+        text = "The search takes too long; narrow it by an identifier, a patient, a code or a period, or ask for less"
+        return Unavailable(text, code="too-costly", rule="search-timeout")
     return Unavailable(f"The database did not answer ({type(error).__name__})")

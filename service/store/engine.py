@@ -7,7 +7,9 @@ gapless in commit order.
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -23,6 +25,7 @@ from service.store.tables import INDEXES
 WRITE_LOCK = 0x43415254  # 'CART'
 MANY = 400  # rows from which COPY is faster than a pipeline of inserts
 _CHUNK = 500  # values of one IN list on SQLite
+_STEPS = 10_000  # instructions of SQLite's machine between two looks at the clock: some tenths of a millisecond
 _COUNTERS = (
     "SELECT coalesce((SELECT max(key) FROM resource), 0), coalesce((SELECT max(seq) FROM version), 0), "
     "coalesce((SELECT updated FROM version ORDER BY seq DESC LIMIT 1), 0)"
@@ -51,12 +54,25 @@ def _tune(connection: sqlite3.Connection, record: Any) -> None:
 
 
 class Connection:
-    """A DBAPI connection of either database with the statements that this room needs."""
+    """A DBAPI connection of either database with the statements that this room needs.
 
-    def __init__(self, engine: Engine) -> None:
+    `limit` is how many seconds a transaction may take; a statement that runs on is stopped by the database.
+    """
+
+    def __init__(self, engine: Engine, limit: float = math.inf) -> None:
         self.sqlite = engine.dialect.name == "sqlite"
         self._pooled = engine.raw_connection()
         self.raw: Any = self._pooled.driver_connection
+        self._limit, self._until = limit, math.inf
+        if self.sqlite:
+            self.raw.set_progress_handler(self.is_late, _STEPS)
+        elif limit < math.inf:
+            self.raw.execute(f"SET statement_timeout = {max(1, int(limit * 1000))}")
+            self.raw.commit()
+
+    def is_late(self) -> bool:
+        """Whether the transaction has taken longer than it may."""
+        return time.monotonic() > self._until
 
     def close(self) -> None:
         """Gives the connection back to the pool."""
@@ -115,6 +131,7 @@ class Connection:
 
         Returns the highest key, the highest sequence number and the time of that version, 0 where there is none.
         """
+        self._until = time.monotonic() + self._limit
         if self.sqlite:
             self.raw.execute("BEGIN IMMEDIATE")
             return self.raw.execute(_COUNTERS).fetchone()
@@ -128,6 +145,7 @@ class Connection:
 
     def begin_read(self) -> None:
         """Starts a read that sees one state throughout."""
+        self._until = time.monotonic() + self._limit
         if self.sqlite:
             self.raw.execute("BEGIN")
         else:
@@ -135,10 +153,12 @@ class Connection:
 
     def commit(self) -> None:
         """Returns when the transaction is on disk."""
+        self._until = math.inf
         self.raw.execute("COMMIT") if self.sqlite else self.raw.commit()
 
     def rollback(self) -> None:
         """Undoes the transaction, if there is one."""
+        self._until = math.inf
         if not self.sqlite:
             self.raw.rollback()
         elif self.raw.in_transaction:
@@ -148,8 +168,22 @@ class Connection:
 DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)
 
 
+def timed_out(error: BaseException) -> bool:
+    """Whether the database stopped a statement because it took too long."""
+    interrupted = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
+    return interrupted or isinstance(error, psycopg.errors.QueryCanceled)
+
+
+def too_slow() -> CartFhirError:
+    """What to answer for a write that was undone because it took too long."""
+    text = "The write took too long and was undone; nothing was written. Send fewer entries, or try again later"
+    return Unavailable(text, code="timeout", rule="write-timeout", headers={"Retry-After": "10"})
+
+
 def translated(error: BaseException) -> CartFhirError:
     """What a caller may know of a database error: nothing was written; the text of the driver stays inside."""
+    if timed_out(error):
+        return too_slow()
     return Unavailable(
         f"The database did not take the write ({type(error).__name__}); nothing was written",
         headers={"Retry-After": "1"},

@@ -148,4 +148,15 @@ class Setting(SQLModel, table=True):
     value: str = Field(sa_type=TEXT)
 
 
+class Idempotency(SQLModel, table=True):
+    """What requests with an Idempotency-Key did; `key` and `request` are digests, `result` is MessagePack."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (Index("idempotency_age", "created"),)
+    key: str = Field(primary_key=True, sa_type=TEXT)
+    request: str = Field(sa_type=TEXT)
+    created: int = Field(sa_type=BigInteger)
+    result: bytes = Field(sa_type=LargeBinary)
+
+
 INDEXES = (TokenIndex, ReferenceIndex, StringIndex, DateIndex, NumberIndex, QuantityIndex, UriIndex)

@@ -17,10 +17,11 @@ from typing import Any
 from sqlalchemy import Engine
 
 from service.errors import CartFhirError, Internal, Unavailable
-from service.fhir.operations import Applied
+from service.fhir.operations import Applied, Result
 from service.store.apply import ParseQuery, apply
 from service.store.drafts import Prepared
-from service.store.engine import DATABASE_ERRORS, Connection, translated
+from service.store.engine import DATABASE_ERRORS, Connection, timed_out, too_slow, translated
+from service.store.idempotency import Keys
 from service.store.index import Indexer
 from service.store.query import Statements
 from service.store.staging import VERSION_COLUMNS, Staging
@@ -28,7 +29,7 @@ from service.store.staging import VERSION_COLUMNS, Staging
 LARGEST_GROUP = 4000  # operations; a single larger plan goes alone
 RECONNECT_SECONDS = 10.0  # for how long a lost commit is looked for
 
-Outcome = tuple[Applied, ...] | BaseException
+Outcome = tuple[Result, ...] | BaseException
 
 
 @dataclass(slots=True)
@@ -41,11 +42,22 @@ class Request:
     answer: asyncio.Future[tuple[Applied, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many seconds a write may take, and for how many an idempotency key is remembered."""
+
+    write: float
+    remember: float
+
+
 class Writer:
     """Owns the writing connection. `submit` from any event loop; `close` answers what is queued, then stops."""
 
-    def __init__(self, engine: Engine, indexer: Indexer, statements: Statements, parse_query: ParseQuery) -> None:
+    def __init__(
+        self, engine: Engine, indexer: Indexer, statements: Statements, parse_query: ParseQuery, limits: Limits
+    ) -> None:
         self.engine, self.indexer, self.statements, self.parse_query = engine, indexer, statements, parse_query
+        self.limits = limits
         self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._closed = False
@@ -112,7 +124,8 @@ class Writer:
         return [outcomes.get(id(request), late) for request in group]
 
     def _commit_alone(self, request: Request, error: BaseException, companions: int) -> Outcome:
-        if companions > 1 or isinstance(error, DATABASE_ERRORS):  # the connection may have been lost long ago
+        lost = isinstance(error, DATABASE_ERRORS) and not timed_out(error)  # the connection, perhaps long ago
+        if companions > 1 or lost:
             try:
                 return self._commit([request.prepared])[0]
             except BaseException as alone:
@@ -126,8 +139,13 @@ class Writer:
         connection = self._connected()
         try:
             staging = Staging(connection, self.indexer, self.statements, time.time_ns() // 1000, group)
-            outcomes = [self._apply(staging, prepared) for prepared in group]
+            keys = Keys(connection, self.statements.numbers, staging.now - int(self.limits.remember * 1_000_000))
+            keys.load(group)
+            outcomes = [self._apply(staging, keys, prepared) for prepared in group]
             staging.flush()
+            keys.flush()
+            if connection.is_late():
+                raise too_slow()
         except BaseException:
             self._recover(connection)
             raise
@@ -168,21 +186,29 @@ class Writer:
         finally:
             self._recover(connection)
 
-    def _apply(self, staging: Staging, prepared: Prepared) -> Outcome:
-        flushes = staging.flushes
+    def _apply(self, staging: Staging, keys: Keys, prepared: Prepared) -> Outcome:
+        flushes, once = staging.flushes, prepared.plan.once
         try:
+            before = keys.find(once) if once is not None else None
+            if before is not None:
+                return before
             outcome = apply(staging, prepared, self.parse_query)
         except CartFhirError as error:
             if staging.flushes != flushes:  # rows of the plan are in the transaction: it fails, its neighbours go alone
                 raise
             staging.discard()
             return error
+        if prepared.plan.rehearsal:
+            staging.discard()
+            return outcome
         staging.accept()
+        if once is not None:
+            keys.keep(once, outcome, staging.now)
         return outcome
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = Connection(self.engine)
+            self._connection = Connection(self.engine, self.limits.write)
         return self._connection
 
     def _recover(self, connection: Connection) -> None:
