@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 
@@ -12,8 +13,6 @@ from service.app import create_app
 from service.conformance.definitions import Definitions
 from service.errors import CartFhirError, Unavailable
 from service.settings import Settings
-
-DRAIN_SECONDS = 30
 
 
 class _Server(uvicorn.Server):
@@ -48,7 +47,7 @@ def listen(settings: Settings) -> socket.socket:
 def run(
     settings: Settings, listener: socket.socket, started: Callable[[], None], loaded: Definitions | None = None
 ) -> None:
-    """Serves until SIGINT or SIGTERM, then answers what is under way (at most 30 s). Raises CartFhirError."""
+    """Serves until SIGINT or SIGTERM, then answers what is under way. Raises CartFhirError."""
     logs.configure(settings.log_level)
     config = uvicorn.Config(
         create_app(settings, loaded),
@@ -59,9 +58,11 @@ def run(
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_graceful_shutdown=settings.drain_seconds,  # type: ignore[arg-type]
     )
     server = _Server(config, started)
+    # uvicorn raises the signal again when it has stopped: that a stop was asked for is no failure.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     server.run(sockets=[listener])
     if not server.started:
         raise CartFhirError("The service did not start; the log above says why")
