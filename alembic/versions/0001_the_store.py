@@ -21,6 +21,26 @@ ROWID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     op.create_table(
+        "composite_index",
+        sa.Column("key", sa.BigInteger(), nullable=False),
+        sa.Column("param", sa.Integer(), nullable=False),
+        sa.Column("code", TEXT, nullable=False),
+        sa.Column("system", sa.BigInteger(), nullable=False),
+        sa.Column("value", TEXT, nullable=False),
+        sa.Column("value_system", sa.BigInteger(), nullable=False),
+        sa.Column("low", sa.Double(), nullable=False),
+        sa.Column("high", sa.Double(), nullable=False),
+        sa.Column("low2", sa.Double(), nullable=False),
+        sa.Column("high2", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "key", "param", "code", "system", "value", "value_system", "low", "high", "low2", "high2"
+        ),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("composite_index", schema=None) as batch_op:
+        batch_op.create_index("composite_code", ["param", "code", "key"], unique=False)
+
+    op.create_table(
         "date_index",
         sa.Column("key", sa.BigInteger(), nullable=False),
         sa.Column("param", sa.Integer(), nullable=False),
@@ -193,3 +213,7 @@ def downgrade() -> None:
         batch_op.drop_index("date_start")
 
     op.drop_table("date_index")
+    with op.batch_alter_table("composite_index", schema=None) as batch_op:
+        batch_op.drop_index("composite_code")
+
+    op.drop_table("composite_index")

@@ -5,95 +5,46 @@ Source: https://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import tzinfo
-from difflib import get_close_matches
 
 from service.errors import BadRequest, Issue
-from service.fhir.parameters import SearchParameter, SearchParameters
-from service.fhir.values import Value, parse_values
+from service.fhir import filter
+from service.fhir.conditions import (
+    Chain,
+    Condition,
+    Criterion,
+    Either,
+    Every,
+    Has,
+    Include,
+    Missing,
+    Negation,
+    Query,
+    weight,
+)
+from service.fhir.criteria import MODIFIERS, Reading, Terms, costly, invalid, unknown_parameter
+from service.fhir.parameters import PLAIN, SearchParameter, SearchParameters
+from service.fhir.values import Target, Token
 
-__all__ = ["Chain", "Criterion", "Has", "Include", "Missing", "Query", "SearchParameter", "SearchParameters", "parse"]
+__all__ = [
+    "MODIFIERS", "Chain", "Condition", "Criterion", "Either", "Every", "Has", "Include", "Missing", "Negation",
+    "Query", "SearchParameter", "SearchParameters", "Terms", "parse", "unknown_parameter", "within",
+]  # fmt: skip
 
-MODIFIERS = {
-    "token": {"not"},
-    "string": {"exact", "contains"},
-    "uri": {"below"},
-    "reference": {"identifier"},
-    "date": set(),
-    "number": set(),
-    "quantity": set(),
-}
-RESULT = {"_count", "_sort", "_include", "_revinclude", "_total", "_summary", "_format", "_pretty"}
-SORTABLE = {"token", "string", "uri", "date", "number", "quantity"}
+RESULT = {
+    "_count", "_sort", "_include", "_revinclude", "_total", "_summary", "_format", "_pretty", "_contained", "_query",
+}  # fmt: skip
+SORTABLE = PLAIN
 TOTALS = {"none", "estimate", "accurate"}
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """`parameter[:modifier]=value,value`: any of `values` must match (with `not`: none of them)."""
-
-    parameter: SearchParameter
-    values: tuple[Value, ...]
-    modifier: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """`parameter:missing=true|false`."""
-
-    parameter: SearchParameter
-    missing: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """`parameter:Type.rest=…`: the reference points at a resource of one of `types` that meets `rests[type]`."""
-
-    parameter: SearchParameter
-    rests: tuple[tuple[str, Condition], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Has:
-    """`_has:Type:parameter:rest=…`: a resource of `type` that meets `rest` points here by `parameter`."""
-
-    type: str
-    parameter: SearchParameter
-    rest: Condition
-
-
-Condition = Criterion | Missing | Chain | Has
-
-
-@dataclass(frozen=True, slots=True)
-class Include:
-    """`_include` or `_revinclude`=`source`:`parameter`[:`target`]."""
-
-    source: str
-    parameter: SearchParameter
-    target: str | None
-    reverse: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """A search of one type. `ignored` names what was not understood; `link` is what `self` shows."""
-
-    type: str
-    conditions: tuple[Condition, ...] = ()
-    sort: tuple[tuple[SearchParameter, bool], ...] = ()  # (parameter, descending)
-    includes: tuple[Include, ...] = ()
-    count: int = 50
-    total: bool = False
-    summary_count: bool = False
-    ignored: tuple[str, ...] = ()
-    link: tuple[tuple[str, str], ...] = ()
+MOST_CONDITIONS = 100
+HEAVIEST = 10_000  # values in one statement; SQLite takes 32,766
+_COMPARTMENT = "{def}"
 
 
 def parse(
-    resource_type: str,
+    resource_type: str | None,
     pairs: Sequence[tuple[str, str]],
     parameters: SearchParameters,
     *,
@@ -101,28 +52,99 @@ def parse(
     handling: str = "lenient",
     default_count: int = 50,
     max_count: int = 1000,
+    terms: Terms | None = None,
+    types: Collection[str] = (),
 ) -> Query:
     """The Query of `pairs` (names and values, already URL-decoded). Raises BadRequest with all issues.
 
     Unknown parameters are ignored and named in `Query.ignored` (lenient) or an error (strict);
-    an unsupported modifier, prefix or malformed value always is one.
+    an unsupported modifier, prefix or malformed value always is one. `resource_type` None is a search of several
+    types: those that `_type` names, else all `types`; it takes the parameters that all of them have.
     """
-    reader = _Reader(resource_type, parameters, zone, handling, max_count)
+    reading = Reading(parameters, zone, terms)
+    limits = (handling, default_count, max_count)
+    if resource_type is not None:
+        return _read(resource_type, pairs, reading, limits, (resource_type,))
+    named = _named_types(pairs, types)
+    rest = [pair for pair in pairs if pair[0] != "_type"]
+    parts = [_read(type_, rest, reading, limits, named) for type_ in named]
+    ignored = {name for part in parts for name in part.ignored}
+    if any(set(part.ignored) != ignored for part in parts):  # what one type does not have is asked of none
+        rest = [pair for pair in rest if pair[0] not in ignored]
+        parts = [_read(type_, rest, reading, limits, named) for type_ in named]
+    if sum(weight(condition) for part in parts for condition in part.conditions) > HEAVIEST:
+        raise costly("_type")
+    includes = tuple(dict.fromkeys(include for part in parts for include in part.includes))
+    link = (*(pair for pair in pairs if pair[0] == "_type"), *parts[0].link)
+    return replace(
+        parts[0], type="", conditions=(), includes=includes, parts=tuple(parts), ignored=tuple(ignored), link=link
+    )
+
+
+def _named_types(pairs: Sequence[tuple[str, str]], types: Collection[str]) -> list[str]:
+    """The types that `_type` names, all where it is absent. Raises BadRequest."""
+    asked = [set(value.split(",")) for name, value in pairs if name == "_type"]
+    if not asked:
+        return sorted(types)
+    named = set.intersection(*asked)
+    if not named or not named <= set(types):
+        raise invalid("_type", "names of R4's resource types with commas between them")
+    return sorted(named)
+
+
+def within(
+    query: Query, compartment: str, id_: str, members: Mapping[str, Sequence[str]], parameters: SearchParameters
+) -> Query:
+    """The query inside the compartment of `compartment`/`id_`; `members` are its parameters by type.
+
+    Raises BadRequest for a type that the compartment does not hold; of several types those stay that it holds.
+    Source: https://hl7.org/fhir/R4/compartmentdefinition.html
+    """
+    if query.parts:
+        inside = [part for part in query.parts if part.type == compartment or members.get(part.type)]
+        if not inside:
+            raise BadRequest(f"The compartment of {compartment} holds none of these types", code="not-supported")
+        return replace(query, parts=tuple(within(part, compartment, id_, members, parameters) for part in inside))
+    conditions: list[Condition] = []
+    if query.type == compartment and (own := parameters.get(compartment, "_id")):
+        conditions.append(Criterion(own, (Token(None, id_),)))
+    for code in members.get(query.type, ()):
+        parameter = parameters.get(query.type, code)
+        if code != _COMPARTMENT and parameter is not None and parameter.type == "reference":
+            conditions.append(Criterion(parameter, (Target(compartment, id_),)))
+    if not conditions:
+        raise BadRequest(f"The compartment of {compartment} holds no {query.type}", code="not-supported")
+    member = conditions[0] if len(conditions) == 1 else Either(tuple(conditions))
+    return replace(query, conditions=(member, *query.conditions))
+
+
+def _read(
+    type_: str,
+    pairs: Sequence[tuple[str, str]],
+    reading: Reading,
+    limits: tuple[str, int, int],
+    sources: Sequence[str],
+) -> Query:
+    """The Query of one type; `limits` are handling, default and highest count, `sources` all types of the search."""
+    handling, default, most = limits
+    reader = _Reader(type_, reading, handling, most, sources)
     for name, value in pairs:
         try:
             reader.take(name, value)
         except BadRequest as error:
             reader.issues.extend(error.issues)
+    if sum(weight(condition) for condition in reader.conditions) > HEAVIEST or len(pairs) > MOST_CONDITIONS:
+        reader.issues.extend(costly("_filter" if len(pairs) == 1 else "and others").issues)
     if reader.issues:
         raise BadRequest(issues=reader.issues)
-    return reader.query(default_count)
+    return reader.query(default)
 
 
 class _Reader:
-    """Collects what the pairs of one query string say."""
+    """Collects what the pairs of one query string say of one type."""
 
-    def __init__(self, type_: str, parameters: SearchParameters, zone: tzinfo, handling: str, max_count: int) -> None:
-        self.type, self.parameters, self.zone = type_, parameters, zone
+    def __init__(self, type_: str, reading: Reading, handling: str, max_count: int, sources: Sequence[str]) -> None:
+        self.type, self.reading, self.sources = type_, reading, sources
         self.strict, self.max_count = handling == "strict", max_count
         self.issues: list[Issue] = []
         self.conditions: list[Condition] = []
@@ -148,121 +170,81 @@ class _Reader:
 
     def take(self, name: str, value: str) -> None:
         base = name.partition(":")[0]
-        if "\0" in value:  # no FHIR string has one, and PostgreSQL knows none
-            raise _invalid(name, "a value without the character U+0000")
+        if "\0" in name or "\0" in value:
+            raise invalid(name.replace("\0", ""), "text without the character 0")
         if base in RESULT:
             self._result(base, name, value)
         elif value:  # an empty value says nothing: https://hl7.org/fhir/R4/search.html#escaping
-            condition = self._condition(self.type, name, value)
+            condition = self._condition(name, value)
             if condition is None:
                 return self._unknown(name)
-            self.conditions.append(condition)
+            self.conditions.extend(condition.conditions if isinstance(condition, Every) else (condition,))
         else:
             return self._unknown(name)
         self.link.append((name, value))
         return None
 
+    def _condition(self, name: str, value: str) -> Condition | None:
+        if name == "_filter":
+            return filter.parse(self.type, value, self.reading)
+        if name == "_type":
+            if self.type not in value.split(","):
+                raise invalid(name, f"{self.type}, the type that is searched")
+            return Every(())
+        return self.reading.condition(self.type, name, value)
+
     def _unknown(self, name: str) -> None:
         if self.strict:
-            self.issues.append(unknown_parameter(self.type, name, self.parameters))
+            self.issues.append(unknown_parameter(self.type, name, self.reading.parameters))
         else:
             self.ignored.append(name)
 
     def _result(self, base: str, name: str, value: str) -> None:
         if base == "_count":
-            if not value.isdecimal():
-                raise _invalid(name, "a whole number, 0 or more")
-            self.count = min(int(value[:18]), self.max_count)  # int() itself takes 4,300 digits and no more
-            self.summary_count = self.summary_count or self.count == 0
+            if not value.isdecimal() or len(value) > 18:
+                raise invalid(name, "a whole number, 0 or more")
+            self.count = min(int(value), self.max_count)
+            self.summary_count = self.summary_count or int(value) == 0
         elif base == "_total":
             if value not in TOTALS:
-                raise _invalid(name, "none, estimate or accurate")
+                raise invalid(name, "none, estimate or accurate")
             self.total = value != "none"
         elif base == "_summary":
             if value not in ("count", "false"):
-                raise _invalid(name, "count or false")
+                raise invalid(name, "count or false")
             self.summary_count = value == "count"
         elif base == "_sort":
             self.sort = tuple(self._sort_key(key) for key in value.split(",") if key)
         elif base in ("_include", "_revinclude"):
-            self._include(name, value)
+            self.includes.append(self._include(name, value))
+        elif base == "_contained" and value != "false":
+            raise BadRequest("Contained resources are not searched; _contained is false", code="not-supported")
+        elif base == "_query":
+            raise BadRequest("There are no named queries here", code="not-supported")
 
     def _sort_key(self, key: str) -> tuple[SearchParameter, bool]:
         code = key.removeprefix("-")
-        parameter = self.parameters.get(self.type, code)
+        parameter = self.reading.parameters.get(self.type, code)
         if parameter is None or parameter.type not in SORTABLE:
-            raise _invalid("_sort", f"parameters of {self.type} of type {', '.join(sorted(SORTABLE))}")
+            raise invalid("_sort", f"parameters of {self.type} of type {', '.join(sorted(SORTABLE))}")
         return parameter, key.startswith("-")
 
-    def _include(self, name: str, value: str) -> None:
+    def _include(self, name: str, value: str) -> Include:
         base, _, modifier = name.partition(":")
+        reverse, iterate = base == "_revinclude", modifier in ("iterate", "recurse")
+        if modifier and not iterate:
+            raise invalid(name, "no modifier but iterate", rule="unsupported-modifier")
+        if value == "*":
+            return Include(None if reverse or iterate else self.type, None, None, reverse, iterate)
         parts = value.split(":")
-        if modifier or not 2 <= len(parts) <= 3:
-            raise _invalid(name, "[type]:[reference parameter] or [type]:[reference parameter]:[target type]")
-        parameter = self.parameters.get(parts[0], parts[1])
-        if parameter is None or parameter.type != "reference":
-            raise _invalid(name, "a reference parameter of its type")
-        if base == "_include" and parts[0] != self.type:
-            raise _invalid(name, f"a parameter of {self.type}")
+        if not 2 <= len(parts) <= 3:
+            raise invalid(name, "[type]:[reference parameter] or [type]:[reference parameter]:[target type]")
+        if not (reverse or iterate) and parts[0] not in self.sources:
+            raise invalid(name, f"a parameter of {self.type}, or the modifier iterate")
         target = parts[2] if len(parts) == 3 else None
-        self.includes.append(Include(parts[0], parameter, target, base == "_revinclude"))
-
-    def _condition(self, type_: str, name: str, value: str) -> Condition | None:
-        if name.startswith("_has:"):
-            return self._has(name, value)
-        head, dot, rest = name.partition(".")
-        code, _, modifier = head.partition(":")
-        parameter = self.parameters.get(type_, code)
-        if parameter is None or not parameter.expression or parameter.type not in MODIFIERS:
-            return None
-        if dot:
-            return self._chain(parameter, modifier, rest, name, value)
-        if modifier == "missing":
-            if value not in ("true", "false"):
-                raise _invalid(name, "true or false")
-            return Missing(parameter, value == "true")
-        target = None
-        if parameter.type == "reference" and modifier in parameter.target:
-            target, modifier = modifier, ""
-        if modifier and modifier not in MODIFIERS[parameter.type]:
-            known = sorted(MODIFIERS[parameter.type] | {"missing"})
-            raise _invalid(name, f"one of the modifiers {', '.join(known)}", rule="unsupported-modifier")
-        return Criterion(parameter, parse_values(parameter, modifier, value, target, self.zone, name), modifier or None)
-
-    def _chain(self, parameter: SearchParameter, modifier: str, rest: str, name: str, value: str) -> Chain:
-        if parameter.type != "reference":
-            raise _invalid(name, "a chain through a reference parameter")
-        if modifier and modifier not in parameter.target:
-            raise _invalid(name, f"one of the types {', '.join(parameter.target)}")
-        rests = []
-        for type_ in (modifier,) if modifier else parameter.target:
-            condition = self._condition(type_, rest, value)
-            if condition is not None:
-                rests.append((type_, condition))
-        if not rests:
-            raise _invalid(name, "a chain that ends in a parameter of the target type")
-        return Chain(parameter, tuple(rests))
-
-    def _has(self, name: str, value: str) -> Has:
-        parts = name.split(":", 3)
-        if len(parts) == 4:
-            parameter = self.parameters.get(parts[1], parts[2])
-            if parameter is not None and parameter.type == "reference":
-                rest = self._condition(parts[1], parts[3], value)
-                if rest is not None:
-                    return Has(parts[1], parameter, rest)
-        raise _invalid(name, "_has:[type]:[reference parameter]:[parameter]")
-
-
-def unknown_parameter(type_: str, name: str, parameters: SearchParameters) -> Issue:
-    """What to say of a parameter that the type does not have, with the nearest that it has."""
-    code = name.partition(":")[0].partition(".")[0]
-    near = get_close_matches(code, parameters.of(type_), n=3, cutoff=0.5)
-    hint = f"; did you mean {', '.join(near)}?" if near else ""
-    return Issue(
-        "not-supported", f"{type_} has no search parameter {code[:64]!r} here{hint}", None, "unknown-parameter"
-    )
-
-
-def _invalid(name: str, expected: str, rule: str = "invalid-parameter") -> BadRequest:
-    return BadRequest(f"The search parameter {name[:64]!r} needs {expected}", code="invalid", rule=rule)
+        parameter = None
+        if parts[1] != "*":
+            parameter = self.reading.parameters.get(parts[0], parts[1])
+            if parameter is None or parameter.type != "reference":
+                raise invalid(name, "a reference parameter of its type")
+        return Include(parts[0], parameter, target, reverse, iterate)

@@ -10,9 +10,9 @@ from typing import Any
 
 from service.errors import BadRequest, CartFhirError, Conflict, Gone, Issue, NotFound, PreconditionFailed
 from service.fhir import references
+from service.fhir.conditions import Query, chained
 from service.fhir.dates import moment
 from service.fhir.operations import Applied, Create, Delete, Read, Search, Stored, Update
-from service.fhir.search import Chain, Has, Query
 from service.store.drafts import Draft, Identity, Prepared, content, finish, full_urls, link, new_id, placed
 from service.store.staging import Entity, Staging
 
@@ -98,7 +98,7 @@ def _resolve_update(staging: Staging, draft: Draft, operation: Update) -> Identi
 
 def _find(staging: Staging, query: Query) -> list[Identity]:
     """At most one match of a condition. Deletes of the plan have been seen: hl7.org/fhir/R4/http.html#trules."""
-    if any(isinstance(condition, (Chain, Has)) for condition in query.conditions):
+    if any(chained(condition) for condition in query.conditions):
         text = "A condition may not chain through other resources; name an identifier of the resource itself"
         raise BadRequest(text, code="not-supported", rule="chained-condition")
     found = staging.find(query)

@@ -8,19 +8,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from service.fhir.conditions import Query
 from service.fhir.parameters import SearchParameter
-from service.fhir.search import Query
 from service.store.clauses import TABLES
-from service.store.index import parameter_number
+from service.store.numbering import parameter_number
 
 STREAMED = {"date", "number", "quantity"}  # their indexes stand in the order of (value, key)
 
 
 def streams(query: Query) -> bool:
     """Whether an index yields the resources in the order that is asked for."""
-    if len(query.sort) != 1:
+    if len(query.sort) != 1 or query.parts:
         return False
     parameter, _ = query.sort[0]
+    if parameter.parts:
+        return False
     return parameter.code == "_lastUpdated" or parameter.type in STREAMED
 
 
@@ -33,19 +35,23 @@ def order(query: Query) -> str:
 
 
 def gathered(
-    query: Query, keys: str, key_values: Sequence[Any], cursor: tuple[Any, ...] | None, limit: int
+    parts: Sequence[tuple[Query, Any]], cursor: tuple[Any, ...] | None, limit: int
 ) -> tuple[str, tuple[Any, ...], str]:
-    """All matches with their sort values, sorted and cut: text, values, ORDER BY."""
-    columns, joins, column_values, join_values = [], [], [], []
-    for place, (parameter, descending) in enumerate(query.sort):
-        column, join, value = _column(query.type, parameter, descending, place)
-        columns.append(f"{column} AS s{place}")
-        joins.append(join)
-        (join_values if join else column_values).extend(value)
-    text = f"SELECT k.key, {', '.join(columns)} FROM ({keys}) k{''.join(joins)}"
+    """All matches of each type's query (with the Sql of its keys), sorted and cut: text, values, ORDER BY."""
+    texts, values = [], []
+    for query, keys in parts:
+        columns, joins, column_values, join_values = [], [], [], []
+        for place, (parameter, descending) in enumerate(query.sort):
+            column, join, value = _column(query.type, parameter, descending, place)
+            columns.append(f"{column} AS s{place}")
+            joins.append(join)
+            (join_values if join else column_values).extend(value)
+        texts.append(f"SELECT k.key, {', '.join(columns)} FROM ({keys.text}) k{''.join(joins)}")
+        values += [*column_values, *keys.values, *join_values]
+    query = parts[0][0]
     after, after_values = _after(query, cursor)
-    text = f"SELECT m.* FROM ({text}) m WHERE {after} ORDER BY {order(query)} LIMIT ?"
-    return text, (*column_values, *key_values, *join_values, *after_values, limit), order(query)
+    text = f"SELECT m.* FROM ({' UNION ALL '.join(texts)}) m WHERE {after} ORDER BY {order(query)} LIMIT ?"
+    return text, (*values, *after_values, limit), order(query)
 
 
 def _column(type_: str, parameter: SearchParameter, descending: bool, place: int) -> tuple[str, str, tuple[Any, ...]]:
@@ -55,11 +61,16 @@ def _column(type_: str, parameter: SearchParameter, descending: bool, place: int
         return f"(SELECT o.{name} FROM resource o WHERE o.key = k.key)", "", ()
     pick = "max" if descending else "min"
     column = {"token": "code", "uri": "value", "string": "folded"}.get(parameter.type, "low")
-    table, number = TABLES[parameter.type], (parameter_number(type_, parameter.code),)
+    table = TABLES[parameter.type]
+    numbers = tuple(parameter_number(type_, part.code) for part in parameter.parts or (parameter,))
+    among = f"IN ({','.join('?' * len(numbers))})"
     if parameter.type in ("token", "uri"):
-        grouped = f"(SELECT key, {pick}({column}) AS s FROM {table} WHERE param = ? GROUP BY key)"
-        return f"j{place}.s", f" LEFT JOIN {grouped} j{place} ON j{place}.key = k.key", number
-    return f"(SELECT {pick}(o.{column}) FROM {table} o WHERE o.key = k.key AND o.param = ?)", "", number
+        grouped = f"(SELECT key, {pick}({column}) AS s FROM {table} WHERE param {among} GROUP BY key)"
+        return f"j{place}.s", f" LEFT JOIN {grouped} j{place} ON j{place}.key = k.key", numbers
+    if parameter.type == "reference":  # by the id that it leads to
+        joined = "reference_index o JOIN resource t ON t.key = o.target"
+        return f"(SELECT {pick}(t.id) FROM {joined} WHERE o.key = k.key AND o.param {among})", "", numbers
+    return f"(SELECT {pick}(o.{column}) FROM {table} o WHERE o.key = k.key AND o.param {among})", "", numbers
 
 
 def _after(query: Query, cursor: tuple[Any, ...] | None) -> tuple[str, list[Any]]:

@@ -13,15 +13,20 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import Any
 
-from service.fhir.search import Chain, Condition, Criterion, Has, Missing, Query
+from service.fhir.conditions import Chain, Condition, Criterion, Either, Every, Has, Missing, Negation, Query
+from service.fhir.values import Token
 from service.store import ordering
-from service.store.clauses import TABLES, Clause, of_value
-from service.store.index import parameter_number
+from service.store.clauses import TABLES, Clause, of_criterion
+from service.store.numbering import parameter_number
 
 FEW = 5000  # rows that are cheaper to gather than to avoid
 NEVER = 100
+NOTHING = Clause("resource", "1 = 0", ())
 # Lower drives first: few resources share an identifier or a patient, many share a code, a date is a wide range.
-SELECTIVITY = {"_id": 0, "identifier": 1, "reference": 2, "string": 3, "uri": 5, "token": 6, "date": 8, "number": 8}
+SELECTIVITY = {"_id": 0, "identifier": 1, "reference": 2, "string": 3, "uri": 5, "token": 6, "composite": 6} | {
+    "date": 8,
+    "number": 8,
+}
 IN_KEY_ORDER = {"_id", "identifier", "reference", "token", "uri"}  # with one clause their rows ascend by key
 
 Count = Callable[["Sql"], int]
@@ -50,6 +55,11 @@ class Statements:
         Rows are key, type, id, version, updated, method, content, then the sort values.
         """
         driver = self._choose(query, count)
+        if query.parts and query.sort:
+            parts = [(part, self.keys(part)) for part in query.parts]
+            inner, values, order = ordering.gathered(parts, cursor, limit)
+            yield _contents(inner, values, _sort_columns(query.parts[0]), order)
+            return
         if not query.sort:
             keys = self.keys(query, cursor[-1] if cursor else None, limit, driver=driver)
             yield _contents(keys.text, keys.values, "", "m.key")
@@ -58,8 +68,8 @@ class Statements:
             # Resources without the value come last and are not in its index: only a full page is an answer.
             yield self._streamed(query, cursor, limit)
         keys = self.keys(query, driver=driver)
-        inner, values, order = ordering.gathered(query, keys.text, keys.values, cursor, limit)
-        yield _contents(inner, values, "".join(f", m.s{place}" for place in range(len(query.sort))), order)
+        inner, values, order = ordering.gathered([(query, keys)], cursor, limit)
+        yield _contents(inner, values, _sort_columns(query), order)
 
     def keys(
         self,
@@ -70,6 +80,8 @@ class Statements:
         driver: Driver = ...,
     ) -> Sql:
         """The keys of the matches, ascending where `limit` is given; `depth` keeps aliases of subqueries apart."""
+        if query.parts:
+            return self._union(query, after, limit)
         row = f"d{depth}"
         clause, probes = self._plan(query, depth, driver)
         where, values = [clause.on(row)], list(clause.values)
@@ -86,6 +98,17 @@ class Statements:
             values.append(limit)
         return Sql(text, tuple(values))
 
+    def _union(self, query: Query, after: int | None, limit: int | None) -> Sql:
+        """The keys of a search of several types, which have none in common."""
+        parts = [self.keys(part, after, limit) for part in query.parts]
+        text = " UNION ALL ".join(
+            f"SELECT u{place}.key FROM ({part.text}) u{place}" for place, part in enumerate(parts)
+        )
+        values = tuple(value for part in parts for value in part.values)
+        if limit is None:
+            return Sql(text, values)
+        return Sql(f"SELECT a.key FROM ({text}) a ORDER BY a.key LIMIT ?", (*values, limit))
+
     def count(self, query: Query) -> Sql:
         """How many resources match."""
         keys = self.keys(query)
@@ -93,6 +116,8 @@ class Statements:
 
     def _choose(self, query: Query, count: Count) -> Condition | None:
         """The condition to drive, or None where all are unselective."""
+        if query.parts:
+            return None
         drivers = sorted((c for c in query.conditions if _rank(c) < NEVER), key=_rank)
         if not drivers or _rank(drivers[0]) <= SELECTIVITY["reference"]:
             return drivers[0] if drivers else None
@@ -124,15 +149,25 @@ class Statements:
         clauses = self._clauses(type_, condition, depth)
         if len(clauses) == 1:  # keeps the index's own order by key
             return clauses[0]
+        if not clauses:
+            return NOTHING
         union = " UNION ALL ".join(f"SELECT u.key FROM {c.table} u WHERE {c.on('u')}" for c in clauses)
         return Clause(f"({union})", "1 = 1", tuple(value for c in clauses for value in c.values))
 
     def _probe(self, type_: str, condition: Condition, key: str, depth: int) -> Sql:
         """A test of the resource `key`."""
-        probe = f"p{depth}"
         if isinstance(condition, Missing):
             return self._missing(type_, condition, key)
-        clauses = self._clauses(type_, condition, depth)
+        if isinstance(condition, Negation):
+            inner = self._probe(type_, condition.condition, key, depth)
+            return Sql(f"NOT {inner.text}", inner.values)
+        if isinstance(condition, (Every, Either)):
+            joined = " AND " if isinstance(condition, Every) else " OR "
+            probes = [self._probe(type_, one, key, depth) for one in condition.conditions]
+            text = joined.join(probe.text for probe in probes) or "1 = 1"
+            return Sql(f"({text})", tuple(value for probe in probes for value in probe.values))
+        clauses = self._clauses(type_, condition, depth) or [NOTHING]
+        probe = f"p{depth}"
         parts = [
             f"EXISTS (SELECT 1 FROM {c.table} {probe} WHERE {probe}.key = {key} AND {c.probing(probe)})"
             for c in clauses
@@ -161,12 +196,13 @@ class Statements:
             return [self._chain(number, target, rest, depth) for target, rest in condition.rests]
         if isinstance(condition, Has):
             return [self._has(type_, condition, depth)]
+        if isinstance(condition, Either):  # each of its own, so that no statement joins more than it may
+            return [self._driver(type_, one, depth) for one in condition.conditions]
+        if isinstance(condition, Every):
+            keys = self.keys(Query(type_, condition.conditions), depth=depth + 1)
+            return [Clause(f"({keys.text})", "1 = 1", keys.values)]
         assert isinstance(condition, Criterion)
-        return [
-            clause
-            for value in condition.values
-            for clause in of_value(self.numbers, type_, condition.parameter, condition.modifier, value)
-        ]
+        return of_criterion(self.numbers, type_, condition)
 
     def _chain(self, number: int, target: str, rest: Condition, depth: int) -> Clause:
         keys = self.keys(Query(target, (rest,)), depth=depth + 1)
@@ -196,15 +232,26 @@ def _contents(inner: str, values: tuple[Any, ...], sorts: str, order: str) -> Sq
     )
 
 
+def _sort_columns(query: Query) -> str:
+    return "".join(f", m.s{place}" for place in range(len(query.sort)))
+
+
 def _rank(condition: Condition) -> int:
     if isinstance(condition, Criterion) and condition.modifier != "not":
         code, type_ = condition.parameter.code, condition.parameter.type
         return SELECTIVITY.get(code, SELECTIVITY.get(type_, 7))
+    if isinstance(condition, Either):  # all of them have to be gathered
+        return max((_rank(one) for one in condition.conditions), default=NEVER)
+    if isinstance(condition, Every):
+        return min((_rank(one) for one in condition.conditions), default=NEVER)
     return 4 if isinstance(condition, (Chain, Has)) else NEVER
 
 
 def _ascends(condition: Condition) -> bool:
     """Whether the rows of the condition come in the order of keys, so that a page can stop early."""
     if not isinstance(condition, Criterion) or len(condition.values) != 1:
+        return False
+    value = condition.values[0]
+    if condition.modifier not in (None, "identifier", "of-type") or (isinstance(value, Token) and value.code is None):
         return False
     return condition.parameter.code in IN_KEY_ORDER or condition.parameter.type in IN_KEY_ORDER

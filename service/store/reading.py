@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.errors import Conflict, Gone, NotFound
-from service.fhir import json
+from service.errors import Gone, NotFound
+from service.fhir.conditions import Query
 from service.fhir.dates import moment
 from service.fhir.operations import HistoryPage, SearchPage, Stored
-from service.fhir.search import Include, Query
+from service.store import including
 from service.store.engine import Connection
-from service.store.index import Indexer, parameter_number
+from service.store.index import Indexer
 from service.store.query import Sql, Statements
-
-MOST_INCLUDED = 10_000
 
 READ = (
     "SELECT r.version, r.updated, v.method, v.content FROM resource r JOIN version v ON v.seq = r.seq "
@@ -68,7 +66,7 @@ class Reader:
         shown = rows[: query.count]
         following = (*shown[-1][7:], shown[-1][0]) if len(rows) > query.count else None
         matches = tuple(self._stored(row) for row in shown)
-        return SearchPage(matches, self._included(query, shown, matches), total, following)
+        return SearchPage(matches, self._included(query, shown), total, following)
 
     def _number(self, sql: Sql) -> int:
         return int(self.connection.rows(sql.text, sql.values)[0][0])
@@ -79,43 +77,13 @@ class Reader:
             self.statements.types[number], id_, version, moment(updated), bytes(content) if content else None, method
         )
 
-    def _included(self, query: Query, rows: list[Sequence[Any]], matches: tuple[Stored, ...]) -> tuple[Stored, ...]:
-        keys: dict[int, None] = {}
-        resources: list[dict[str, Any]] = []
-        if any(not include.reverse for include in query.includes):
-            resources = [json.decode(match.content or b"{}", max_depth=10_000) for match in matches]
-        for include in query.includes:
-            found = self._reverse(include, rows) if include.reverse else self._forward(include, resources)
-            keys.update(dict.fromkeys(found))
-        for row in rows:
-            keys.pop(row[0], None)
-        if len(keys) > MOST_INCLUDED:
-            text = f"The page would include {len(keys)} resources, more than {MOST_INCLUDED}; ask for fewer by _count"
-            raise Conflict(text, code="too-costly", rule="too-many-included")
+    def _included(self, query: Query, rows: list[Sequence[Any]]) -> tuple[Stored, ...]:
+        keys = including.keys(self.connection, self.statements.numbers, query.includes, [row[0] for row in rows])
         text = (
             "SELECT r.key, r.type, r.id, v.version, v.updated, v.method, v.content FROM resource r "
             "JOIN version v ON v.seq = r.seq WHERE NOT r.deleted AND r.key IN"
         )
         return tuple(self._stored(row) for row in sorted(self.connection.among(text, (), keys), key=lambda r: r[0]))
-
-    def _forward(self, include: Include, resources: Iterable[dict[str, Any]]) -> list[int]:
-        wanted: dict[str, set[str]] = {}
-        for resource in resources:
-            for type_, id_ in self.indexer.targets(resource, include.parameter):
-                if include.target in (None, type_):
-                    wanted.setdefault(type_, set()).add(id_)
-        return [
-            key
-            for type_, ids in wanted.items()
-            for (key,) in self.connection.among(
-                "SELECT key FROM resource WHERE type = ? AND id IN", (self.statements.numbers.get(type_, -1),), ids
-            )
-        ]
-
-    def _reverse(self, include: Include, rows: list[Sequence[Any]]) -> list[int]:
-        number = parameter_number(include.source, include.parameter.code)
-        text = "SELECT key FROM reference_index WHERE param = ? AND target IN"
-        return [key for (key,) in self.connection.among(text, (number,), [row[0] for row in rows])]
 
     def history(
         self,

@@ -140,6 +140,27 @@ class UriIndex(SQLModel, table=True):
     key: int = Field(primary_key=True, sa_type=BigInteger)
 
 
+class CompositeIndex(SQLModel, table=True):
+    """Composite values of repeated elements, one row for each pairing inside one element.
+
+    The first component is `code` and `system`; the second a text (`value`, `value_system`) or a number (with its unit
+    there); the third a number, `low2` and `high2`.
+    """
+
+    __tablename__ = "composite_index"
+    __table_args__ = (Index("composite_code", "param", "code", "key"), _PACKED)
+    key: int = Field(primary_key=True, sa_type=BigInteger)
+    param: int = Field(primary_key=True, sa_type=Integer)
+    code: str = Field(primary_key=True, sa_type=TEXT)
+    system: int = Field(primary_key=True, sa_type=BigInteger)
+    value: str = Field(primary_key=True, sa_type=TEXT)
+    value_system: int = Field(primary_key=True, sa_type=BigInteger)
+    low: float = Field(primary_key=True, sa_type=Double)
+    high: float = Field(primary_key=True, sa_type=Double)
+    low2: float = Field(primary_key=True, sa_type=Double)
+    high2: float = Field(primary_key=True, sa_type=Double)
+
+
 class Setting(SQLModel, table=True):
     """What the database knows of itself: the secret of paging links, the fingerprint of the index."""
 
@@ -159,4 +180,13 @@ class Idempotency(SQLModel, table=True):
     result: bytes = Field(sa_type=LargeBinary)
 
 
-INDEXES = (TokenIndex, ReferenceIndex, StringIndex, DateIndex, NumberIndex, QuantityIndex, UriIndex)
+INDEXES = (
+    TokenIndex,
+    ReferenceIndex,
+    StringIndex,
+    DateIndex,
+    NumberIndex,
+    QuantityIndex,
+    UriIndex,
+    CompositeIndex,
+)
