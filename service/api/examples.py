@@ -30,11 +30,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """An example body: `file` under examples/, the status that it answers, what it shows."""
+    """An example body: `file` under examples/, the status that it answers, what it shows, its media type."""
 
     file: str
     text: str
     status: int
+    media: str = "application/fhir+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ PREFER = header("Prefer", "`return=minimal`, `return=representation` (default) o
 IF_MATCH = header("If-Match", 'The version that must be current, e.g. `W/"1"`; another one is a 412')
 COUNT = Parameter("_count", "Entries of a page", "5")
 
+JSON_PATCH = "application/json-patch+json"
 INSTANCE, TYPE, SYSTEM = "Instance", "Type", "System"
 TRIAL, SERVICE, PAGES = "ISIKOK-19", "Service", "Pages"
 WRITE_ERRORS = (400, 404, 406, 409, 412, 413, 415, 422, 503)
@@ -107,6 +109,30 @@ OPERATIONS: dict[str, Operation] = {
         (Body("patient-update.json", "A pseudonymous patient of a hospital", 200),),
         success=(200, 201),
         errors=WRITE_ERRORS,
+        answer=STORED,
+    ),
+    "patch": Operation(
+        "Change a part of a resource",
+        "A JSON Patch (RFC 6902) or a FHIRPath Patch (Parameters), applied to the version that is current then: two "
+        "patches at once both count. The result is validated like a whole resource. The examples mark ISIKOK19-001 as "
+        "active and take that away again; a `test` that fails is a 422, and nothing changes.",
+        INSTANCE,
+        (path("type", "Patient"), path("id", PATIENT), IF_MATCH, PREFER),
+        (
+            Body("patch-json.json", "JSON Patch: only if the patient is male, set active", 200, JSON_PATCH),
+            Body("patch-test-failed.json", "JSON Patch: a test that fails", 422, JSON_PATCH),
+            Body("patch-fhirpath.json", "FHIRPath Patch: delete active, replace a system", 200),
+        ),
+        errors=(400, 404, 406, 409, 410, 412, 413, 415, 422, 503),
+        answer=STORED,
+    ),
+    "patchConditional": Operation(
+        "Change a part by criteria",
+        "Exactly one match is patched; none is a 404, several are a 412. The example: the subject ISIKOK19-001.",
+        TYPE,
+        (path("type", "Patient"), Parameter("identifier", "system|value", f"{SUBJECT}|ISIKOK19-001"), IF_MATCH, PREFER),
+        (Body("patch-conditional.json", "JSON Patch: set active", 200, JSON_PATCH),),
+        errors=(400, 404, 406, 409, 412, 413, 415, 422, 503),
         answer=STORED,
     ),
     "delete": Operation(
@@ -240,52 +266,6 @@ OPERATIONS: dict[str, Operation] = {
     "docs": Operation("Swagger UI", "This page.", PAGES, media="text/html"),
     "favicon": Operation("Icon", "The icon of the pages.", PAGES, media="image/svg+xml"),
 }
-
-
-def typed(name: str, type_: str, summary: str, text: str, *parameters: Parameter) -> tuple[str, str, Operation]:
-    """A search of one type as an operation of its own: (operation id, path, operation)."""
-    found = Operation(summary, text, "Worked searches", (*parameters, COUNT), errors=(400, 406), answer=FOUND)
-    return name, f"/fhir/{type_}", found
-
-
-SEARCHES = (
-    typed(
-        "searchFerritin",
-        "Observation",
-        "Ferritin above 1000",
-        "Laboratory values by code and quantity, with the patient of each. The paper prints no unit for them, so the "
-        "search names none; for a hospital's values it would be `gt1000|http://unitsofmeasure.org|ng/mL`.",
-        Parameter("code", "system|code", "http://loinc.org|2276-4"),
-        Parameter("value-quantity", "prefix, number|system|unit", "gt1000"),
-        Parameter("_include", "also the resources referred to", "Observation:subject"),
-    ),
-    typed(
-        "searchInfusions",
-        "Procedure",
-        "CAR-T infusions",
-        "By the project's own code, the latest first.",
-        Parameter("code", "system|code", "https://cart-fhir.example/fhir/CodeSystem/trial-concept|car-t-infusion"),
-    ),
-    typed(
-        "searchDiagnoses",
-        "Condition",
-        "Acute lymphoblastic leukaemia",
-        "By ICD-10 code.",
-        Parameter("code", "system|code", "http://hl7.org/fhir/sid/icd-10|C91.0"),
-    ),
-    typed(
-        "searchIssues",
-        "DetectedIssue",
-        "What is doubtful in the data",
-        "Contradictions and implausible values that the import found, each with its evidence.",
-    ),
-    typed(
-        "searchProducts",
-        "BiologicallyDerivedProduct",
-        "CAR-T products",
-        "The manufactured products, the failed batches included.",
-    ),
-)
 
 
 @cache

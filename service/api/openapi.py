@@ -15,8 +15,9 @@ from starlette.responses import Response
 
 from service import __version__
 from service.api import replies
-from service.api.examples import OPERATIONS, SEARCHES, Operation, Parameter, body
+from service.api.examples import JSON_PATCH, OPERATIONS, Body, Operation, Parameter, body
 from service.api.framework import BY_STATUS
+from service.api.searches import SEARCHES
 from service.api.server import server_of
 from service.conformance.capability import Interaction
 from service.errors import Issue
@@ -106,9 +107,7 @@ def _operation(name: str, operation: Operation) -> dict[str, Any]:
     if operation.parameters:
         found["parameters"] = [_parameter(one) for one in operation.parameters]
     if operation.bodies:
-        shown = {one.file.removesuffix(".json"): _body(one.file, one.text, one.status) for one in operation.bodies}
-        content = {FHIR: {"schema": {"$ref": "#/components/schemas/Resource"}, "examples": shown}}
-        found["requestBody"] = {"required": True, "content": content}
+        found["requestBody"] = {"required": True, "content": _bodies(operation.bodies)}
     if operation.form:
         content = {"application/x-www-form-urlencoded": _form(operation.form)}
         found["requestBody"] = {"required": True, "content": content}
@@ -129,6 +128,16 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     if parameter.example is not None:
         found["example"] = parameter.example
     return found
+
+
+def _bodies(bodies: Iterable[Body]) -> dict[str, Any]:
+    """The examples by media type."""
+    content: dict[str, Any] = {}
+    for one in bodies:
+        schema = "JsonPatch" if one.media == JSON_PATCH else "Resource"
+        of_media = content.setdefault(one.media, {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": {}})
+        of_media["examples"][one.file.removesuffix(".json")] = _body(one.file, one.text, one.status)
+    return content
 
 
 def _body(file: str, text: str, status: int) -> dict[str, Any]:
@@ -170,6 +179,11 @@ SCHEMAS: dict[str, Any] = {
         "required": ["resourceType"],
         "properties": {"resourceType": {"type": "string"}},
         "additionalProperties": True,
+    },
+    "JsonPatch": {
+        "type": "array",
+        "description": "Operations of RFC 6902: add, remove, replace, move, copy, test.",
+        "items": {"type": "object", "required": ["op", "path"]},
     },
     "OperationOutcome": {
         "type": "object",

@@ -19,6 +19,7 @@ from service.api.create import create
 from service.api.delete import delete, delete_conditional
 from service.api.history import history_instance, history_system, history_type
 from service.api.metadata import metadata
+from service.api.patch import patch, patch_conditional
 from service.api.read import read, vread
 from service.api.search import search, search_by_post
 from service.api.transaction import transaction
@@ -57,10 +58,12 @@ ONE = ANY + "/{id:fhir_id}"
 TABLE: tuple[tuple[Interaction, Handler], ...] = (
     (Interaction("read", "GET", ONE, ("read",)), read),
     (Interaction("update", "PUT", ONE, ("update",)), update),
+    (Interaction("patch", "PATCH", ONE, ("patch",)), patch),
     (Interaction("delete", "DELETE", ONE, ("delete",)), delete),
     (Interaction("search", "GET", ANY, ("search-type",)), search),
     (Interaction("create", "POST", ANY, ("create",)), create),
     (Interaction("updateConditional", "PUT", ANY, ("update",), conditional=True), update_conditional),
+    (Interaction("patchConditional", "PATCH", ANY, ("patch",), conditional=True), patch_conditional),
     (Interaction("deleteConditional", "DELETE", ANY, ("delete",), conditional=True), delete_conditional),
     (Interaction("searchByPost", "POST", ANY + "/_search", ("search-type",)), search_by_post),
     (Interaction("vread", "GET", ONE + "/_history/{version:fhir_id}", ("vread",)), vread),

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import body, conditions, formats, idempotency
+from service.api.patch import check_of, read_patch_of
 from service.api.replies import Reply
 from service.api.search import render
 from service.api.server import Server, server_of
@@ -49,7 +50,7 @@ def _understood(server: Server, content: bytes, base: str) -> tuple[str, list[En
         return server.query(type_, pairs, "strict" if strict else "lenient")
 
     value = body.an_object(content, server)
-    entries = bundle.parse(value, query, base, server.settings.max_bundle_entries)
+    entries = bundle.parse(value, query, base, server.settings.max_bundle_entries, read_patch_of(server))
     return value["type"], entries, [_errors(server, entry) for entry in entries]
 
 
@@ -74,7 +75,7 @@ def _plan(server: Server, entries: list[Entry], found: list[list[Issue]], base: 
     ]
     if placed and not structural and not any(entry.error for entry in entries):
         raise Unprocessable(issues=placed)
-    return bundle.transaction(entries, base, placed)
+    return replace(bundle.transaction(entries, base, placed), check=check_of(server))
 
 
 async def _batch(request: Request, entries: list[Entry], found: list[list[Issue]], base: str) -> Sequence[Result]:
@@ -124,7 +125,8 @@ async def _apply(request: Request, entry: Entry, base: str) -> Result:
             return Applied("read", await server.database.read(operation.type, operation.id))
         if isinstance(operation, Read):
             return Applied("read", await server.database.read_version(operation.type, operation.id, operation.version))
-        (applied,) = await idempotency.write(request, Plan((operation,), (entry.place,), base), entry.place)
+        plan = Plan((operation,), (entry.place,), base, check=check_of(server))
+        (applied,) = await idempotency.write(request, plan, entry.place)
         return applied
     except CartFhirError as error:
         return error

@@ -16,7 +16,7 @@ from service.fhir.search import MODIFIERS
 
 BASE = "https://cart-fhir.example/fhir"
 RESOURCE = {
-    "read", "vread", "update", "delete", "history-instance", "history-type", "create", "search-type",
+    "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 }  # fmt: skip
 SYSTEM = {"transaction", "batch", "history-system"}
 
@@ -71,6 +71,7 @@ def _head() -> dict[str, Any]:
         "implementation": {"description": "cart-fhir"},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/fhir+json", "application/json-patch+json"],
     }
 
 

@@ -61,6 +61,7 @@ class Element(msgspec.Struct, array_like=True, frozen=True):
     max_length: int | None = None
     bounds: tuple[Any, Any] | None = None
     modifier: bool = False
+    summary: bool = False
 
 
 class Structure(msgspec.Struct, array_like=True, frozen=True):
@@ -158,6 +159,7 @@ def _element(source: dict[str, Any]) -> Element:
         source.get("maxLength"),
         bounds if bounds != (None, None) else None,
         source.get("isModifier", False),
+        source.get("isSummary", False),
     )
 
 

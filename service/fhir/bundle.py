@@ -14,7 +14,20 @@ from urllib.parse import parse_qsl
 
 from service.errors import BadRequest, CartFhirError, Issue
 from service.fhir.json import encode
-from service.fhir.operations import Applied, Create, Delete, Operation, Plan, Read, Search, SearchPage, Stored, Update
+from service.fhir.operations import (
+    Applied,
+    Create,
+    Delete,
+    Operation,
+    Patch,
+    Plan,
+    Read,
+    Search,
+    SearchPage,
+    Stored,
+    Update,
+)
+from service.fhir.patch import Document, ReadPatch
 from service.fhir.search import Query
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -39,7 +52,9 @@ class Entry:
     if_none_match: int | None = None
 
 
-def parse(body: dict[str, Any], parse_query: ParseQuery, base: str, max_entries: int) -> list[Entry]:
+def parse(
+    body: dict[str, Any], parse_query: ParseQuery, base: str, max_entries: int, read_patch: ReadPatch
+) -> list[Entry]:
     """The entries of a batch or transaction. Raises BadRequest for another Bundle or too many entries."""
     if body.get("resourceType") != "Bundle" or body.get("type") not in ("batch", "transaction"):
         text = "The FHIR base takes a Bundle of type batch or transaction"
@@ -50,7 +65,7 @@ def parse(body: dict[str, Any], parse_query: ParseQuery, base: str, max_entries:
     if len(entries) > max_entries:
         text = f"The bundle has {len(entries)} entries, more than {max_entries}"
         raise BadRequest(text, expression="Bundle.entry", code="too-costly", rule="too-many-entries")
-    reader = _EntryReader(parse_query, base)
+    reader = _EntryReader(parse_query, read_patch, base)
     return [reader.entry(index, entry) for index, entry in enumerate(entries)]
 
 
@@ -66,8 +81,8 @@ def transaction(entries: Sequence[Entry], base: str, issues: Sequence[Issue] = (
 class _EntryReader:
     """Reads entries one by one; a fullUrl that stands twice is an error of the second."""
 
-    def __init__(self, parse_query: ParseQuery, base: str) -> None:
-        self.parse_query, self.base = parse_query, base.rstrip("/") + "/"
+    def __init__(self, parse_query: ParseQuery, read_patch: ReadPatch, base: str) -> None:
+        self.parse_query, self.read_patch, self.base = parse_query, read_patch, base.rstrip("/") + "/"
         self.full_urls: dict[str, str] = {}
 
     def entry(self, index: int, entry: Any) -> Entry:
@@ -132,8 +147,16 @@ class _EntryReader:
             return Update(resource, where, if_match, full_url)
         if method == "DELETE":
             return Delete(type_, id_, self._where(place, type_, id_, url["query"], "request.url"), if_match)
-        text = "PATCH in a bundle is not supported; send the whole resource by PUT"
-        raise BadRequest(text, expression=f"{place}.request.method", code="not-supported", rule="not-supported")
+        where = self._where(place, type_, id_, url["query"], "request.url")
+        return Patch(type_, self._document(place, resource), id_, where, if_match)
+
+    def _document(self, place: str, resource: Any) -> Document:
+        if not isinstance(resource, dict):
+            raise BadRequest("PATCH sends a resource", expression=f"{place}.resource", code="required")
+        try:
+            return self.read_patch(resource)
+        except CartFhirError as error:
+            raise error.under(f"{place}.resource") from None
 
     def _create(
         self, place: str, url: re.Match[str], request: dict[str, Any], resource: Any, full_url: str | None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from service.errors import CartFhirError
+from service.fhir.patch import Document
 from service.fhir.search import Query
 
 Resource = dict[str, Any]
@@ -39,6 +40,20 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """PATCH by type and id, or by `where` with exactly one match; `document` is applied to what is stored then.
+
+    Nothing changed: no new version.
+    """
+
+    type: str
+    document: Document
+    id: str | None = None
+    where: Query | None = None
+    if_match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """DELETE by type and id, or by `where` with at most one match. Idempotent."""
 
@@ -64,7 +79,7 @@ class Search:
     query: Query
 
 
-Operation = Create | Update | Delete | Read | Search
+Operation = Create | Update | Patch | Delete | Read | Search
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +102,7 @@ class Plan:
     `places` names each operation in errors (`Bundle.entry[3]`); empty for a single interaction.
     `base` is our own FHIR base: absolute references to it are kept as relative ones.
     A `rehearsal` is resolved and checked like any other plan, and then nothing of it is kept.
+    `check` raises a CartFhirError for a patched resource that may not be stored; it is called in the transaction.
     """
 
     operations: tuple[Operation, ...]
@@ -94,6 +110,7 @@ class Plan:
     base: str = ""
     once: Once | None = None
     rehearsal: bool = False
+    check: Callable[[Resource], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

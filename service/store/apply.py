@@ -6,14 +6,29 @@ The outcome never depends on the order of the operations: https://hl7.org/fhir/R
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from service.errors import BadRequest, CartFhirError, Conflict, Gone, Issue, NotFound, PreconditionFailed
-from service.fhir import references
+from service.errors import BadRequest, CartFhirError, Gone, Issue, NotFound, PreconditionFailed
+from service.fhir import json, references
 from service.fhir.conditions import Query, chained
 from service.fhir.dates import moment
-from service.fhir.operations import Applied, Create, Delete, Read, Search, Stored, Update
-from service.store.drafts import Draft, Identity, Prepared, content, finish, full_urls, link, new_id, placed
+from service.fhir.operations import Applied, Create, Delete, Patch, Plan, Read, Search, Stored, Update
+from service.fhir.patch import changed
+from service.store.drafts import (
+    Draft,
+    Identity,
+    Prepared,
+    content,
+    finish,
+    full_urls,
+    link,
+    localize,
+    new_id,
+    placed,
+    refuse_subset,
+)
+from service.store.integrity import check_references, check_referrers, check_version
 from service.store.staging import Entity, Staging
 
 ParseQuery = Callable[[str, str], Query]  # (resource type, query string) of a conditional reference
@@ -30,26 +45,27 @@ def apply(staging: Staging, prepared: Prepared, parse_query: ParseQuery) -> tupl
     _refuse_overlap(drafts, identities)
     for draft, identity in zip(drafts, identities, strict=True):
         draft.identity = identity
+        if isinstance(draft.operation, Patch):
+            _at(draft, partial(_patch, prepared.plan), staging)
     writing = [index for index in order if results[index] is None and isinstance(drafts[index].operation, _WRITES)]
     if not prepared.linked:
         _link(staging, [drafts[index] for index in writing], full_urls(drafts), parse_query)
     for index in writing:
         results[index] = _at(drafts[index], _write, staging)
     for index in writing:
-        _at(drafts[index], _check_references, staging)
+        _at(drafts[index], check_references, staging)
         _refuse_second_match(staging, drafts[index])
     for draft in drafts:
         if isinstance(draft.operation, Delete):
-            _at(draft, _check_referrers, staging)
+            _at(draft, check_referrers, staging)
         elif isinstance(draft.operation, Read):
             results[drafts.index(draft)] = _at(draft, _read, staging)
     return _searched(staging, drafts, results)
 
 
-_ORDER: dict[type, int] = {Delete: 0, Create: 1, Update: 2, Read: 3, Search: 3}
-_WRITES = (Create, Update, Delete)
-# They tell what happened to a resource and outlive it; what they point at may be deleted.
-RECORDS = frozenset({"Provenance", "AuditEvent"})
+_ORDER: dict[type, int] = {Delete: 0, Create: 1, Update: 2, Patch: 2, Read: 3, Search: 3}
+_WRITES = (Create, Update, Patch, Delete)
+_METHODS: dict[type, str] = {Create: "POST", Update: "PUT", Patch: "PATCH"}
 
 
 def _at(draft: Draft, step: Callable[[Staging, Draft], Any], staging: Staging) -> Any:
@@ -66,6 +82,11 @@ def _resolve(staging: Staging, draft: Draft) -> tuple[Identity | None, Applied |
         return _resolve_create(staging, draft, operation)
     if isinstance(operation, Update):
         return _resolve_update(staging, draft, operation), None
+    if isinstance(operation, Patch) and operation.where is not None:
+        found = _find(staging, operation.where)
+        if not found:
+            raise NotFound("The condition matches no resource to patch")
+        return found[0], None
     if isinstance(operation, Delete):
         # Deleted at once: the conditions of the plan's other operations must not find it any more.
         found = _find(staging, operation.where) if operation.where is not None else [draft.identity]
@@ -94,6 +115,21 @@ def _resolve_update(staging: Staging, draft: Draft, operation: Update) -> Identi
         text = "The resource's id is not that of the one resource that the condition finds"
         raise BadRequest(text, expression=f"{type_}.id", code="value", rule="id-mismatch")
     return found[0]
+
+
+def _patch(plan: Plan, staging: Staging, draft: Draft) -> None:
+    """Makes the new resource from the stored one and finds its links."""
+    operation = draft.operation
+    assert isinstance(operation, Patch)
+    assert draft.identity is not None
+    before = stored(staging, draft.identity)
+    check_version(staging.entity(draft.identity), operation.if_match)
+    draft.patched = changed(operation.document, json.decode(before.content or b"", max_depth=10_000))
+    if plan.check is not None:
+        plan.check(draft.patched)
+    refuse_subset(draft.patched)
+    draft.links = references.find(draft.patched)
+    localize(draft, plan.base)
 
 
 def _find(staging: Staging, query: Query) -> list[Identity]:
@@ -157,7 +193,7 @@ def _conditional_target(
 
 def _delete(staging: Staging, operation: Delete, identity: Identity) -> Applied:
     before = staging.entity(identity)
-    _check_version(before, operation.if_match)
+    check_version(before, operation.if_match)
     if not before.alive:
         return Applied("absent")
     after = Entity(before.key, before.version + 1, True, staging.now, None, None, "DELETE")
@@ -168,16 +204,16 @@ def _delete(staging: Staging, operation: Delete, identity: Identity) -> Applied:
 def _write(staging: Staging, draft: Draft) -> Applied:
     """Stages the new version of a created or updated resource, unless nothing of it changed."""
     assert draft.identity is not None
-    update = isinstance(draft.operation, Update)
+    update = isinstance(draft.operation, (Update, Patch))
     before = staging.entity(draft.identity, with_content=True) if update else None
-    if isinstance(draft.operation, Update):
-        _check_version(before, draft.operation.if_match)
+    if isinstance(draft.operation, (Update, Patch)):
+        check_version(before, draft.operation.if_match)
     if before is not None and before.alive and content(draft, before.version, before.updated) == before.content:
         return Applied("unchanged", _stored(draft.identity, before))
     version = before.version + 1 if before is not None else 1
     body = content(draft, version, staging.now)
     key = before.key if before is not None and before.key else staging.new_key()
-    after = Entity(key, version, False, staging.now, body, draft.values, "PUT" if update else "POST")
+    after = Entity(key, version, False, staging.now, body, draft.values, _METHODS[type(draft.operation)])
     _put(staging, draft.identity, after)
     return Applied("updated" if before is not None and before.alive else "created", _stored(draft.identity, after))
 
@@ -186,48 +222,6 @@ def _put(staging: Staging, identity: Identity, after: Entity) -> None:
     staging.plan.put(identity, after)
     row = (after.key, staging.numbers[identity[0]], after.version, after.updated, after.method, after.content)
     staging.plan.versions.append(row)
-
-
-def _check_version(before: Entity | None, if_match: int | None) -> None:
-    if if_match is None:
-        return
-    current = before.version if before is not None else 0
-    if current != if_match or (before is not None and before.deleted):
-        headers = {"ETag": f'W/"{current}"'} if current else {}
-        text = (
-            f"If-Match names version {if_match}, the current version is {current}"
-            if current
-            else (f"If-Match names version {if_match}, but there is no such resource")
-        )
-        raise PreconditionFailed(text, rule="version-mismatch", headers=headers)
-
-
-def _check_references(staging: Staging, draft: Draft) -> None:
-    """Every relative reference must lead to a living resource."""
-    for container, key, text in draft.local:
-        target = references.local(text)
-        assert target is not None
-        identity = (target.type, target.id)
-        entity = staging.entity(identity)
-        if not (entity.alive or (entity.version and draft.resource["resourceType"] in RECORDS)):
-            known = target.type in staging.numbers
-            text = (
-                f"There is no {target.type} with the id referred to" if known else "The type referred to is not in R4"
-            )
-            path = references.path_of(draft.resource, container, key)
-            raise Conflict(text, expression=path, code="not-found", rule="unresolved-reference")
-
-
-def _check_referrers(staging: Staging, draft: Draft) -> None:
-    """A resource that others refer to is not deleted; a record of what happened to it does not count."""
-    if draft.identity is None or staging.entity(draft.identity).alive:
-        return
-    found = staging.referrers(draft.identity)
-    referrers = sorted("/".join(identity) for identity in found if identity[0] not in RECORDS)
-    if referrers:
-        more = f" and {len(referrers) - 10} more" if len(referrers) > 10 else ""
-        text = f"The resource is referred to by {', '.join(referrers[:10])}{more}"
-        raise Conflict(text, rule="referenced")
 
 
 def _refuse_second_match(staging: Staging, draft: Draft) -> None:

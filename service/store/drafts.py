@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from service.errors import BadRequest, CartFhirError
+from service.errors import BadRequest, CartFhirError, Issue, Unprocessable
 from service.fhir import json, references
 from service.fhir.dates import instant
-from service.fhir.operations import Create, Delete, Operation, Plan, Read, Update
+from service.fhir.operations import Create, Delete, Operation, Patch, Plan, Read, Update
 from service.store.index import Indexer, Values
 
 Identity = tuple[str, str]  # resource type, id
+SUBSETTED_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 
 
 @dataclass(slots=True)
 class Draft:
-    """One operation of a plan on its way. `identity` and `values` are None until they are known."""
+    """One operation of a plan on its way. `identity`, `values` and `patched` are None until they are known."""
 
     operation: Operation
     place: str | None
@@ -31,9 +32,12 @@ class Draft:
     values: Values | None = None
     meta: bytes = b""
     tail: bytes = b""
+    patched: dict[str, Any] | None = None
 
     @property
     def resource(self) -> dict[str, Any]:
+        if self.patched is not None:
+            return self.patched
         return self.operation.resource  # type: ignore[union-attr]
 
 
@@ -57,9 +61,8 @@ def prepare(plan: Plan, indexer: Indexer) -> Prepared:
     """Everything about the plan that needs no database. Raises BadRequest for links that lead nowhere."""
     places = plan.places or (None,) * len(plan.operations)
     drafts = [_draft(operation, place) for operation, place in zip(plan.operations, places, strict=True)]
-    for draft in drafts if plan.base else ():
-        if draft.links is not None and draft.links.absolute:
-            references.localize(draft.links, plan.base)
+    for draft in drafts:
+        localize(draft, plan.base)
     linked = not any(_depends(draft) for draft in drafts)
     if linked:
         targets = full_urls(drafts)
@@ -70,6 +73,22 @@ def prepare(plan: Plan, indexer: Indexer) -> Prepared:
     return Prepared(plan, drafts, linked)
 
 
+def localize(draft: Draft, base: str) -> None:
+    """Absolute references to our own `base` become relative ones."""
+    if base and draft.links is not None and draft.links.absolute:
+        references.localize(draft.links, base)
+
+
+def refuse_subset(resource: dict[str, Any]) -> None:
+    """Raises Unprocessable for a resource that says that it is only a part of itself: the rest would be lost."""
+    meta = resource.get("meta")
+    for tag in meta.get("tag", ()) if isinstance(meta, dict) else ():
+        if isinstance(tag, dict) and tag.get("code") == "SUBSETTED" and tag.get("system") == SUBSETTED_SYSTEM:
+            text = "The resource is tagged SUBSETTED: it was read in part, and writing it would lose the rest"
+            expression = f"{resource['resourceType']}.meta.tag"
+            raise Unprocessable(text, expression=expression, rule="subsetted")
+
+
 def _draft(operation: Operation, place: str | None) -> Draft:
     draft = Draft(operation, place)
     if isinstance(operation, (Create, Update)):
@@ -77,9 +96,14 @@ def _draft(operation: Operation, place: str | None) -> Draft:
         if isinstance(operation, Create):
             if operation.if_none_exist is None:
                 draft.identity = (operation.resource["resourceType"], new_id())
-        elif operation.where is None:
+            return draft
+        try:
+            refuse_subset(operation.resource)
+        except Unprocessable as error:
+            raise placed(error, draft) from None
+        if operation.where is None:
             draft.identity = (operation.resource["resourceType"], operation.resource["id"])
-    elif isinstance(operation, (Delete, Read)) and operation.id is not None:
+    elif isinstance(operation, (Patch, Delete, Read)) and operation.id is not None:
         draft.identity = (operation.type, operation.id)
     return draft
 
@@ -90,7 +114,7 @@ def _depends(draft: Draft) -> bool:
         return operation.if_none_exist is not None or bool(draft.links and draft.links.conditional)
     if isinstance(operation, Update):
         return operation.where is not None or bool(draft.links and draft.links.conditional)
-    return False
+    return isinstance(operation, Patch)
 
 
 def full_urls(drafts: list[Draft]) -> dict[str, str]:
@@ -141,5 +165,15 @@ def placed(error: CartFhirError, draft: Draft) -> CartFhirError:
     """The error as seen from the draft's place in its bundle."""
     if draft.place is None:
         return error
+    if isinstance(draft.operation, Patch):
+        return type(error)(issues=[_of_patch(issue, draft.place) for issue in error.issues], headers=error.headers)
     inside = any(issue.expression for issue in error.issues) and isinstance(draft.operation, (Create, Update))
     return error.under(f"{draft.place}.resource" if inside else draft.place)
+
+
+def _of_patch(issue: Issue, place: str) -> Issue:
+    """An issue of a PATCH entry: of the operations that it sends, or of what they make, which the text then names."""
+    if issue.expression is None or issue.expression.startswith("Parameters."):
+        return issue.under(f"{place}.resource" if issue.expression else place)
+    text = f"After the patch, {issue.expression}: {issue.text}"
+    return replace(issue, text=text, expression=f"{place}.resource")

@@ -44,7 +44,8 @@ REFUSED = [
     ("GET", "/DomainResource/1", b"", {}, 404, "unknown-type"),
     ("GET", "/Patient/nobody", b"", {}, 404, "unknown-resource"),
     ("GET", "/Patient/not_an_id", b"", {}, 404, "unknown-address"),
-    ("PATCH", "/Patient/1", b"{}", FHIR, 405, "method-not-allowed"),
+    ("PATCH", "/Patient/1", b"{}", FHIR, 400, "resource-type-missing"),
+    ("PATCH", "/metadata", b"{}", FHIR, 405, "method-not-allowed"),
     ("POST", "/Patient/1", PATIENT, FHIR, 405, "method-not-allowed"),
     ("DELETE", "", b"", {}, 405, "method-not-allowed"),
     ("PUT", "/metadata", b"{}", FHIR, 405, "method-not-allowed"),
@@ -82,8 +83,8 @@ async def test_json_error_names_line_and_column(bare: httpx.AsyncClient) -> None
 
 
 async def test_wrong_method_names_all_right_ones(bare: httpx.AsyncClient) -> None:
-    assert (await bare.patch("/Patient/1")).headers["allow"] == "DELETE, GET, HEAD, PUT"
-    assert (await bare.patch("/Patient")).headers["allow"] == "DELETE, GET, HEAD, POST, PUT"
+    assert (await bare.post("/Patient/1")).headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT"
+    assert (await bare.put("/metadata")).headers["allow"] == "GET, HEAD"
 
 
 async def test_body_too_large_is_refused_before_it_is_read(bare: httpx.AsyncClient, application: FastAPI) -> None:

@@ -11,6 +11,7 @@ import pytest
 from service.api.openapi import document
 from service.app import create_app
 from service.conformance.definitions import Definitions
+from service.fhir.json import encode
 from service.importing import import_demo
 from service.settings import Settings
 
@@ -26,15 +27,17 @@ def calls() -> list[tuple[str, Call]]:
         for method, operation in methods.items():
             good = {int(status) for status in operation["responses"] if status.startswith("2")}
             address, headers = _address(path, operation)
-            media, body = next(iter(operation.get("requestBody", {}).get("content", {}).items()), (None, {}))
             line = f"{method.upper()} {address}"
-            for example in body.get("examples", {}).values():
-                options = {"json": example["value"], "headers": headers | {"content-type": media}}
-                status = example["x-status"]
-                found.append((operation["operationId"], (line, options, {status} if status >= 400 else good)))
-            if "example" in body:
-                found.append((operation["operationId"], (line, {"data": body["example"], "headers": headers}, good)))
-            if not body:
+            contents = operation.get("requestBody", {}).get("content", {})
+            for media, body in contents.items():
+                for example in body.get("examples", {}).values():
+                    options = {"content": encode(example["value"]), "headers": headers | {"content-type": media}}
+                    status = example["x-status"]
+                    found.append((operation["operationId"], (line, options, {status} if status >= 400 else good)))
+                if "example" in body:
+                    options = {"data": body["example"], "headers": headers}
+                    found.append((operation["operationId"], (line, options, good)))
+            if not contents:
                 found.append((operation["operationId"], (line, {"headers": headers}, good)))
     return found
 
