@@ -202,13 +202,14 @@ class Queries:
     )
     PREFIXES = ("", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap", "zz")
     VALUES = (
-        "1", "0", "-1", "1e400", "1e9999999", "1E-9999999", "-1e999999999999999999", "NaN", "inf", "1.00", "٣", "5" * 4400,
-        "2021", "2021-03-04", "2021-03-04T08:00:00Z", "2021-03-04T08:00:00 03:00", "0001-01-01", "0001-01-01T00:00:00+03:00",
-        "9999-12-31T23:59:59-14:00", "2021-13", "2021-02-29", "2021-03-04T24:00:00Z", "2021-03-04T08:00:60Z", "0000",
-        "http://loinc.org|2276-4", "|2276-4", "http://loinc.org|", "|", "||", "a|b|c|d", "1|http://unitsofmeasure.org|mg",
-        "1||", "Patient/1", "Patient/", "http://x/Patient/1", "urn:uuid:1", "#1", "Patient/1/_history/1", "true", "final",
-        "\\", "\\,", "a\\|b", "a\\\\,b", ",", ",,a", "%", "_", "*", "'", '"', "$", "name", "-name", "-_id,_id",
-        "Observation:subject", "Observation:subject:Patient", "*:*", "a:b:c:d", "accurate", "count", "json", "A" * 3000, "",
+        "1", "0", "-1", "1e400", "1e9999999", "1E-9999999", "-1e999999999999999999", "NaN", "inf", "1.00", "٣",
+        "5" * 4400, "2021", "2021-03-04", "2021-03-04T08:00:00Z", "2021-03-04T08:00:00 03:00", "0001-01-01",
+        "0001-01-01T00:00:00+03:00", "9999-12-31T23:59:59-14:00", "2021-13", "2021-02-29", "2021-03-04T24:00:00Z",
+        "2021-03-04T08:00:60Z", "0000", "http://loinc.org|2276-4", "|2276-4", "http://loinc.org|", "|", "||",
+        "a|b|c|d", "1|http://unitsofmeasure.org|mg", "1||", "Patient/1", "Patient/", "http://x/Patient/1",
+        "urn:uuid:1", "#1", "Patient/1/_history/1", "true", "final", "\\", "\\,", "a\\|b", "a\\\\,b", ",", ",,a", "%",
+        "_", "*", "'", '"', "$", "name", "-name", "-_id,_id", "Observation:subject", "Observation:subject:Patient",
+        "*:*", "a:b:c:d", "accurate", "count", "json", "A" * 3000, "",
     )  # fmt: skip
 
     def __init__(self, definitions: Definitions) -> None:

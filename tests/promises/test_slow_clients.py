@@ -97,7 +97,7 @@ async def test_client_that_leaves_in_mid_body_writes_nothing(
     before = await total(http)
     content = json.dumps(bundle("left")).encode()
     for cut in range(0, len(content), len(content) // SLOW):
-        reader, writer = await asyncio.open_connection("127.0.0.1", served[0])
+        _, writer = await asyncio.open_connection("127.0.0.1", served[0])
         writer.write(head(len(content), "/fhir") + content[:cut])
         await writer.drain()
         if cut % 2:
@@ -115,7 +115,7 @@ async def test_client_that_leaves_before_the_answer_leaves_a_whole_transaction(
     before = await total(http)
     content = json.dumps(bundle("gone")).encode()
     for _ in range(SLOW):
-        reader, writer = await asyncio.open_connection("127.0.0.1", served[0])
+        _, writer = await asyncio.open_connection("127.0.0.1", served[0])
         writer.write(head(len(content), "/fhir") + content)
         await writer.drain()
         writer.transport.abort()
