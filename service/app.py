@@ -13,6 +13,7 @@ from service import __version__
 from service.api import framework, health, openapi, trial
 from service.api.cursors import Cursors
 from service.api.guard import Guard
+from service.api.operations.table import TABLE as OPERATIONS
 from service.api.routes import TABLE, routes
 from service.api.server import Server
 from service.conformance import definitions
@@ -30,7 +31,7 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
     is not migrated.
     """
 
-    table = (*TABLE, *health.TABLE, *trial.TABLE, *openapi.TABLE, *pages.TABLE)
+    table = (*TABLE, *OPERATIONS, *health.TABLE, *trial.TABLE, *openapi.TABLE, *pages.TABLE)
     interactions = tuple(interaction for interaction, _ in table)
 
     @asynccontextmanager

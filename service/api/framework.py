@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import replies
+from service.api.operations.table import unknown
 from service.errors import (
     BadRequest,
     CartFhirError,
@@ -58,6 +59,9 @@ async def _ours(request: Request, error: CartFhirError) -> Response:
 
 async def _http(request: Request, error: HTTPException) -> Response:
     kind = BY_STATUS.get(error.status_code, BadRequest if error.status_code < 500 else Internal)
+    operation = unknown(request) if error.status_code == 404 else None
+    if operation is not None:
+        return replies.failure(operation)
     text = TEXTS.get(error.status_code, "The request cannot be answered")
     rule = "unknown-address" if error.status_code == 404 else None
     return replies.failure(kind(text, rule=rule, headers=dict(error.headers or {})))

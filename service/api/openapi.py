@@ -17,6 +17,7 @@ from service import __version__
 from service.api import replies
 from service.api.examples import JSON_PATCH, OPERATIONS, Body, Operation, Parameter, body
 from service.api.framework import BY_STATUS
+from service.api.operations.shown import SHOWN
 from service.api.searches import SEARCHES
 from service.api.server import server_of
 from service.conformance.capability import Interaction
@@ -24,6 +25,7 @@ from service.errors import Issue
 from service.fhir.json import encode
 
 FHIR = "application/fhir+json"
+DESCRIBED = {**OPERATIONS, **SHOWN}
 OUTCOMES = {
     400: ("required", "Observation.code is required", "Observation.code", "cardinality"),
     404: ("not-found", "There is no Patient/nobody", None, "unknown-resource"),
@@ -69,7 +71,7 @@ def document(interactions: tuple[Interaction, ...]) -> dict[str, Any]:
     for name, path, operation in SEARCHES:
         paths.setdefault(path, {})["get"] = _operation(name, operation)
     for interaction in interactions:
-        operation = OPERATIONS[interaction.name]
+        operation = DESCRIBED[interaction.name]
         paths.setdefault(plain(interaction.path), {})[interaction.method.lower()] = _operation(
             interaction.name, operation
         )
@@ -93,8 +95,8 @@ def plain(path: str) -> str:
 
 
 def _tags(interactions: Iterable[Interaction]) -> list[str]:
-    names = [OPERATIONS[interaction.name].tag for interaction in interactions]
-    return list(dict.fromkeys(["System", "Instance", "Type", "Worked searches", "ISIKOK-19", *names]))
+    names = [DESCRIBED[interaction.name].tag for interaction in interactions]
+    return list(dict.fromkeys(["System", "Instance", "Type", "Operations", "Worked searches", "ISIKOK-19", *names]))
 
 
 def _operation(name: str, operation: Operation) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Source: https://hl7.org/fhir/R4/capabilitystatement.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,18 @@ SYSTEM = {"transaction", "batch", "history-system"}
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """What one route does: the R4 `codes` it answers, `conditional` when it works by criteria."""
+    """What one route does: the R4 `codes` it answers, `conditional` when it works by criteria.
+
+    Of an operation, `definition` is the canonical and `of` the type it belongs to (`Resource`: every type; `system`).
+    """
 
     name: str
     method: str
     path: str
     codes: tuple[str, ...] = ()
     conditional: bool = False
+    definition: str = ""
+    of: str = ""
 
 
 def statement(definitions: Definitions, interactions: Iterable[Interaction]) -> dict[str, Any]:
@@ -50,6 +55,9 @@ def statement(definitions: Definitions, interactions: Iterable[Interaction]) -> 
         "interaction": [{"code": code} for code in sorted(codes & SYSTEM)],
         "searchParam": shared,
     }
+    system = _operations(offered, ("system",))
+    if system:
+        rest["operation"] = system
     return {**_head(), "rest": [rest]}
 
 
@@ -99,7 +107,16 @@ def _resource(
         entry["searchInclude"] = references
     if own:
         entry["searchParam"] = [_parameter(one) for one in own]
+    operations = _operations(offered, ("Resource", name))
+    if operations:
+        entry["operation"] = operations
     return entry
+
+
+def _operations(offered: Iterable[Interaction], of: Sequence[str]) -> list[dict[str, Any]]:
+    """The operations that belong to one of `of`, each once: `$meta-add` is Resource-meta-add."""
+    found = {one.definition: one.path.rpartition("$")[2] for one in offered if one.definition and one.of in of}
+    return [{"name": name, "definition": url} for url, name in sorted(found.items())]
 
 
 def _searchable(parameters: Iterable[SearchParameter], common: bool) -> list[SearchParameter]:

@@ -22,6 +22,7 @@ from service.fhir.dates import micros
 from service.fhir.operations import Applied, HistoryPage, Once, Plan, Result, SearchPage, Stored
 from service.fhir.search import Query
 from service.settings import Settings
+from service.store.compartment import Compartment, Part
 from service.store.drafts import prepare
 from service.store.engine import DATABASE_ERRORS, Connection, connect, timed_out
 from service.store.idempotency import Keys
@@ -49,6 +50,7 @@ class Database:
         self._secret = require_current(self.engine)
         self.indexer = Indexer(self.parameters, self.zone)
         self.statements = Statements(definitions.resource_types)
+        self.patients = Compartment(definitions.compartments["Patient"], self.parameters, self.statements.numbers)
         self._readers: list[Reader] = []
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="cart-fhir-reader")
         self._point = self._reader() if self.sqlite else None
@@ -104,6 +106,10 @@ class Database:
     async def search(self, query: Query, cursor: tuple[Any, ...] | None = None) -> SearchPage:
         """One page of matches; `cursor` is the `next` of the page before."""
         return await self._reading(lambda reader: reader.page(query, cursor))
+
+    async def everything(self, id: str, part: Part, count: int, cursor: int | None = None) -> SearchPage:
+        """One page of the compartment of Patient/[id], the patient first. Raises NotFound or Gone."""
+        return await self._reading(lambda reader: self.patients.page(reader, id, part, count, cursor))
 
     async def resources(self, query: Query) -> AsyncIterator[dict[str, Any]]:
         """Every match of every page, decoded; numbers with a fraction are Decimal."""

@@ -1,0 +1,117 @@
+"""What Swagger shows of the operations: texts and worked examples that run on the demo's data."""
+
+from __future__ import annotations
+
+from service.api.answers import FOUND, PATIENT
+from service.api.examples import COUNT, Body, Operation, Parameter, header, path
+
+TAG = "Operations"
+ERRORS = (400, 404, 406, 413, 415, 503)
+KEY = header("Idempotency-Key", "Sent again with the same key and body, the request has no second effect")
+SINCE = Parameter("_since", "Only what changed from this instant on", "2020-01-01T00:00:00Z")
+TYPES = Parameter("_type", "Only these types, by comma", "Patient,Condition,Observation")
+PROFILE = Parameter("profile", "A profile to check against, besides those that the resource claims")
+TAGGED = {"system": "https://hospital.example/tags", "code": "reviewed"}
+META = {
+    "resourceType": "Parameters",
+    "parameter": [{"name": "return", "valueMeta": {"versionId": "2", "tag": [TAGGED]}}],
+}
+VALID = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "information", "code": "informational", "diagnostics": "No errors were found"}],
+}
+
+SHOWN: dict[str, Operation] = {
+    "everything": Operation(
+        "Everything of a patient",
+        "The patient, all resources of the patient's compartment and what those refer to (practitioners, products, "
+        "studies), in pages. `start` and `end` choose by the date of care; what has none is in. The example is a part "
+        "of ISIKOK19-001.",
+        TAG,
+        (path("id", PATIENT), TYPES, SINCE, Parameter("start", "First day of care"), Parameter("end", "Last"), COUNT),
+        errors=(400, 404, 406, 410, 503),
+        answer=FOUND,
+    ),
+    "everythingByPost": Operation(
+        "Everything of a patient, by POST",
+        "The same, with the parameters in a Parameters resource.",
+        TAG,
+        (path("id", PATIENT),),
+        (Body("everything.json", "The laboratory results of ISIKOK19-001, three to a page", 200),),
+        errors=(*ERRORS, 410),
+        answer=FOUND,
+    ),
+    "lastn": Operation(
+        "The newest results of each kind",
+        "Of each code the `max` newest results (default 1) of a patient; any search parameter of Observation narrows "
+        "the choice. A patient or subject is required. The example: the laboratory of ISIKOK19-001.",
+        TAG,
+        (
+            Parameter("patient", "Whose", PATIENT),
+            Parameter("category", "system|code", "laboratory"),
+            Parameter("code", "system|code"),
+            Parameter("max", "Results of each code", "1"),
+        ),
+        errors=(400, 406, 503),
+        answer=FOUND,
+    ),
+    "validate": Operation(
+        "Would this be taken?",
+        "200 with an OperationOutcome, whatever is found; nothing is written. The body is the resource, or Parameters "
+        "with `resource`, `mode` and `profile`. With `mode` create or update the links are looked up as well.",
+        TAG,
+        (path("type", "Observation"), Parameter("mode", "create, update or profile"), PROFILE),
+        (
+            Body("ferritin.json", "A valid result", 200),
+            Body("ferritin-broken.json", "Wrong status, no code, a number as text: all in the outcome", 200),
+            Body("validate.json", "As Parameters, with mode and profile", 200),
+        ),
+        errors=ERRORS,
+        answer=VALID,
+    ),
+    "validateStored": Operation(
+        "Is what is stored valid?",
+        "Checks the stored resource, also against a `profile`; `mode=delete` says what would keep it from being "
+        "deleted.",
+        TAG,
+        (path("type", "Patient"), path("id", PATIENT), Parameter("mode", "delete", "delete"), PROFILE),
+        errors=(400, 404, 406, 410),
+        answer=VALID,
+    ),
+    "validateInstance": Operation(
+        "Would this update be taken?",
+        "The body is the new content, with `mode=update` checked against the store.",
+        TAG,
+        (path("type", "Patient"), path("id", "example-patient"), Parameter("mode", "update or delete", "update")),
+        (Body("patient-update.json", "A pseudonymous patient of a hospital", 200),),
+        errors=ERRORS,
+        answer=VALID,
+    ),
+    "meta": Operation(
+        "Tags, labels and profiles of a resource",
+        "The `meta` of the current version, as Parameters.",
+        TAG,
+        (path("type", "Patient"), path("id", PATIENT)),
+        errors=(404, 406, 410),
+        answer=META,
+    ),
+    "metaAdd": Operation(
+        "Add tags, labels or profiles",
+        "What is there already is left alone. A new version, unless nothing is new. A profile is added only to a "
+        "resource that meets it (422).",
+        TAG,
+        (path("type", "Patient"), path("id", PATIENT), KEY),
+        (Body("meta.json", "The tag `reviewed`", 200),),
+        errors=(*ERRORS, 409, 410, 412, 422),
+        answer=META,
+    ),
+    "metaDelete": Operation(
+        "Take tags, labels or profiles away",
+        "What is not there is no error. A new version, unless nothing was there.",
+        TAG,
+        (path("type", "Patient"), path("id", PATIENT), KEY),
+        (Body("meta.json", "The tag `reviewed`", 200),),
+        errors=(*ERRORS, 409, 410, 412, 422),
+        answer=META,
+    ),
+}
