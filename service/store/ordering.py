@@ -130,4 +130,6 @@ def streamed(
             return f"{text} AND 1 = 0 LIMIT ?", [*first, limit]
         where += f" AND {column} {sign}= ? AND ({column} {sign} ? OR d.key {sign} ?)"
         found += [cursor[0], cursor[0], cursor[-1]]
-    return f"{text}{where} ORDER BY {column}{way}, d.key{way} LIMIT ?", [*found, limit]
+    # Sequence numbers have no ties, and PostgreSQL streams the index only where nothing else is asked for.
+    ties = "" if parameter.code == "_lastUpdated" else f", d.key{way}"
+    return f"{text}{where} ORDER BY {column}{way}{ties} LIMIT ?", [*found, limit]
