@@ -11,8 +11,8 @@ from typing import Any
 
 from service import __version__
 from service.conformance.definitions import Definitions
-from service.fhir.parameters import COMMON, SearchParameter
-from service.fhir.search import MODIFIERS
+from service.fhir.parameters import COMMON, SearchParameter, searchable
+from service.fhir.search import SPECIAL
 
 BASE = "https://cart-fhir.example/fhir"
 RESOURCE = {
@@ -53,7 +53,7 @@ def statement(definitions: Definitions, interactions: Iterable[Interaction]) -> 
         "security": {"cors": False, "description": "For a hospital's own network, behind its access control."},
         "resource": resources,
         "interaction": [{"code": code} for code in sorted(codes & SYSTEM)],
-        "searchParam": shared,
+        "searchParam": [*shared, *({"name": name, "type": "special"} for name in SPECIAL)],
     }
     system = _operations(offered, ("system",))
     if system:
@@ -78,7 +78,7 @@ def _head() -> dict[str, Any]:
         "software": {"name": "cart-fhir", "version": __version__},
         "implementation": {"description": "cart-fhir"},
         "fhirVersion": "4.0.1",
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
         "patchFormat": ["application/fhir+json", "application/json-patch+json"],
     }
 
@@ -120,11 +120,7 @@ def _operations(offered: Iterable[Interaction], of: Sequence[str]) -> list[dict[
 
 
 def _searchable(parameters: Iterable[SearchParameter], common: bool) -> list[SearchParameter]:
-    found = [
-        one
-        for one in parameters
-        if one.expression and one.type in MODIFIERS and any(base in COMMON for base in one.base) == common
-    ]
+    found = [one for one in parameters if searchable(one) and any(base in COMMON for base in one.base) == common]
     return sorted(found, key=lambda one: one.code)
 
 

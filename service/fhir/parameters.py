@@ -88,8 +88,12 @@ class SearchParameters:
 
 
 def searchable(parameter: SearchParameter) -> bool:
-    """Whether a search by the parameter works here; `special` ones (Location's `near`) do not."""
-    return bool(parameter.expression) and (parameter.type in PLAIN or parameter.type == "composite")
+    """Whether a search by the parameter works here.
+
+    `special` ones (Location's `near`) do not, nor those into a Bundle's entries, which no search looks at.
+    """
+    known = parameter.type in PLAIN or parameter.type == "composite"
+    return known and bool(parameter.expression) and "entry[0]" not in parameter.expression
 
 
 def _divide(own: dict[str, SearchParameter]) -> None:

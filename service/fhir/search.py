@@ -27,6 +27,7 @@ from service.fhir.conditions import (
 from service.fhir.criteria import MODIFIERS, Reading, Terms, costly, invalid, unknown_parameter
 from service.fhir.parameters import PLAIN, SearchParameter, SearchParameters
 from service.fhir.values import Target, Token
+from service.fhir.wish import wish_of
 
 __all__ = [
     "MODIFIERS", "Chain", "Condition", "Criterion", "Either", "Every", "Has", "Include", "Missing", "Negation",
@@ -35,7 +36,9 @@ __all__ = [
 
 RESULT = {
     "_count", "_sort", "_include", "_revinclude", "_total", "_summary", "_format", "_pretty", "_contained", "_query",
+    "_elements",
 }  # fmt: skip
+SPECIAL = ("_filter", "_has", "_list", "_type")  # parameters that have no definition of their own
 SORTABLE = PLAIN
 TOTALS = {"none", "estimate", "accurate"}
 MOST_CONDITIONS = 100
@@ -209,10 +212,9 @@ class _Reader:
             if value not in TOTALS:
                 raise invalid(name, "none, estimate or accurate")
             self.total = value != "none"
-        elif base == "_summary":
-            if value not in ("count", "false"):
-                raise invalid(name, "count or false")
-            self.summary_count = value == "count"
+        elif base in ("_summary", "_elements"):
+            wish = wish_of([(base, value)])
+            self.summary_count = wish.summary == "count" if base == "_summary" else self.summary_count
         elif base == "_sort":
             self.sort = tuple(self._sort_key(key) for key in value.split(",") if key)
         elif base in ("_include", "_revinclude"):

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 from service.conformance.definitions import Definitions
+from service.conformance.search_terms import SearchTerms
 from service.errors import Unavailable
 from service.fhir import json, search
 from service.fhir.dates import micros
@@ -48,6 +49,7 @@ class Database:
         self.engine = connect(settings.url())
         self.sqlite = self.engine.dialect.name == "sqlite"
         self._secret = require_current(self.engine)
+        self.terms = SearchTerms(definitions)
         self.indexer = Indexer(self.parameters, self.zone)
         self.statements = Statements(definitions.resource_types)
         self.patients = Compartment(definitions.compartments["Patient"], self.parameters, self.statements.numbers)
@@ -77,7 +79,7 @@ class Database:
     def parse_condition(self, type_: str, text: str) -> Query:
         """The Query of a condition's query string; strict, since a dropped criterion would match too much."""
         pairs = parse_qsl(text, keep_blank_values=True)
-        return search.parse(type_, pairs, self.parameters, zone=self.zone, handling="strict")
+        return search.parse(type_, pairs, self.parameters, zone=self.zone, handling="strict", terms=self.terms)
 
     async def write(self, plan: Plan) -> tuple[Applied, ...]:
         """Applies the plan as a whole or not at all; returns, in its order, when that is on disk."""
