@@ -38,7 +38,9 @@ def connect(url: str) -> Engine:
     """The SQLAlchemy engine of the database; makes the folder of a SQLite file."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True)
+        # A page is found in a few milliseconds; compiling its plan would take longer.
+        arguments: dict[str, Any] = {"options": "-c jit=off"}
+        return create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True, connect_args=arguments)
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     arguments = {"check_same_thread": False, "timeout": 30}

@@ -25,6 +25,7 @@ from service.store.idempotency import Keys
 from service.store.index import Indexer
 from service.store.query import Statements
 from service.store.staging import VERSION_COLUMNS, Staging
+from service.store.statistics import Statistics
 
 LARGEST_GROUP = 4000  # operations; a single larger plan goes alone
 RECONNECT_SECONDS = 10.0  # for how long a lost commit is looked for
@@ -61,6 +62,7 @@ class Writer:
         self._queue: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._connection: Connection | None = None
         self._closed = False
+        self.statistics = Statistics(engine)
         self._thread = threading.Thread(target=self._run, name="cart-fhir-writer", daemon=True)
         self._thread.start()
 
@@ -78,6 +80,7 @@ class Writer:
         self._closed = True
         self._queue.put(None)
         self._thread.join()
+        self.statistics.close()
 
     def _run(self) -> None:
         while (request := self._queue.get()) is not None:
@@ -156,6 +159,7 @@ class Writer:
             failure = self._lost(staging.witness, error)
             if failure is not None:
                 return [outcome if isinstance(outcome, CartFhirError) else failure for outcome in outcomes]
+        self.statistics.after(staging.next_seq)
         return outcomes
 
     def _lost(self, witness: tuple[Any, ...] | None, error: BaseException) -> CartFhirError | None:
