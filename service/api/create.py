@@ -8,6 +8,7 @@ from starlette.responses import Response
 from service.api import body, conditions, formats, idempotency, replies
 from service.api.selective import selective
 from service.api.server import server_of
+from service.errors import BadRequest
 from service.fhir.operations import Create, Plan
 
 
@@ -16,6 +17,9 @@ async def create(request: Request) -> Response:
     server = server_of(request)
     formats.check_accept(request)
     type_ = server.type_of(request)
+    if conditions.criteria(request):
+        text = "A create has no criteria in its URL; what must not exist yet stands in If-None-Exist"
+        raise BadRequest(text, code="not-supported", rule="criteria-of-create")
     criteria = request.headers.get("if-none-exist")
     unless = None if criteria is None else selective(request, type_, conditions.pairs_of(criteria.lstrip("?")))
     resource = await body.resource(request, type_, keep_id=False)

@@ -38,10 +38,8 @@ def apply(staging: Staging, prepared: Prepared, parse_query: ParseQuery) -> tupl
     """Resolves the plan against the transaction and stages its changes. Raises a CartFhirError with its place."""
     drafts = prepared.drafts
     results: list[Applied | None] = [None] * len(drafts)
-    identities: list[Identity | None] = [None] * len(drafts)
     order = sorted(range(len(drafts)), key=lambda index: _ORDER[type(drafts[index].operation)])
-    for index in order:
-        identities[index], results[index] = _at(drafts[index], _resolve, staging)
+    identities = _identities(staging, drafts, order, results)
     _refuse_overlap(drafts, identities)
     for draft, identity in zip(drafts, identities, strict=True):
         draft.identity = identity
@@ -75,6 +73,32 @@ def _at(draft: Draft, step: Callable[[Staging, Draft], Any], staging: Staging) -
         raise placed(error, draft) from None
 
 
+def _identities(
+    staging: Staging, drafts: list[Draft], order: list[int], results: list[Applied | None]
+) -> list[Identity | None]:
+    """What each operation is about.
+
+    Deletes find what they are about before the first is gone, and are gone before other conditions look.
+    """
+    identities: list[Identity | None] = [None] * len(drafts)
+    deletes = [index for index in order if isinstance(drafts[index].operation, Delete)]
+    for index in deletes:
+        drafts[index].identity = identities[index] = _at(drafts[index], _resolve_delete, staging)
+    for index in deletes:
+        results[index] = _at(drafts[index], _delete, staging)
+    for index in order[len(deletes) :]:
+        identities[index], results[index] = _at(drafts[index], _resolve, staging)
+    return identities
+
+
+def _resolve_delete(staging: Staging, draft: Draft) -> Identity | None:
+    operation = draft.operation
+    assert isinstance(operation, Delete)
+    if operation.where is None:
+        return draft.identity
+    return next(iter(_find(staging, operation.where)), None)
+
+
 def _resolve(staging: Staging, draft: Draft) -> tuple[Identity | None, Applied | None]:
     """The identity that the operation is about, and its result where nothing is to be written."""
     operation = draft.operation
@@ -87,10 +111,6 @@ def _resolve(staging: Staging, draft: Draft) -> tuple[Identity | None, Applied |
         if not found:
             raise NotFound("The condition matches no resource to patch")
         return found[0], None
-    if isinstance(operation, Delete):
-        # Deleted at once: the conditions of the plan's other operations must not find it any more.
-        found = _find(staging, operation.where) if operation.where is not None else [draft.identity]
-        return (found[0], _delete(staging, operation, found[0])) if found else (None, Applied("absent"))
     return draft.identity, None
 
 
@@ -191,7 +211,11 @@ def _conditional_target(
     return "/".join(found[0])
 
 
-def _delete(staging: Staging, operation: Delete, identity: Identity) -> Applied:
+def _delete(staging: Staging, draft: Draft) -> Applied:
+    operation, identity = draft.operation, draft.identity
+    assert isinstance(operation, Delete)
+    if identity is None:
+        return Applied("absent")
     before = staging.entity(identity)
     check_version(before, operation.if_match)
     if not before.alive:
