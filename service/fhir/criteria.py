@@ -26,6 +26,7 @@ MODIFIERS: dict[str, frozenset[str]] = {
     "quantity": frozenset(),
     "composite": frozenset(),
 }
+UNSUPPORTED = "unsupported-parameter"
 DEEPEST = 8  # links of one chain
 MOST_VALUES = {"token": 1000, "reference": 1000}  # of one parameter, by its type
 MOST_OTHERS = 60
@@ -137,7 +138,9 @@ class Reading:
     def _components(self, type_: str, parameter: SearchParameter, name: str) -> tuple[SearchParameter, ...]:
         components = self.parameters.components(type_, parameter)
         if not components:
-            raise BadRequest(f"The search parameter {name[:64]!r} is not supported", code="not-supported")
+            raise BadRequest(
+                f"The search parameter {name[:64]!r} is not supported", code="not-supported", rule=UNSUPPORTED
+            )
         return tuple(component.parameter for component in components)
 
     def terms_of(self, modifier: str, values: tuple[Value, ...], name: str) -> tuple[Token, ...]:
@@ -195,7 +198,9 @@ class Reading:
     def _list(self, type_: str, value: str) -> Has:
         item, id_ = self.parameters.get("List", "item"), self.parameters.get("List", "_id")
         if value.startswith("$"):
-            raise BadRequest("_list takes the id of a List; functional lists are not kept", code="not-supported")
+            raise BadRequest(
+                "_list takes the id of a List; functional lists are not kept", code="not-supported", rule=UNSUPPORTED
+            )
         assert item is not None
         assert id_ is not None
         ids = parse_values(id_, "", value.removeprefix("List/"), None, self.zone, "_list")
@@ -227,7 +232,8 @@ def invalid(name: str, expected: str, rule: str = "invalid-parameter") -> BadReq
     return BadRequest(f"The search parameter {name[:64]!r} needs {expected}", code="invalid", rule=rule)
 
 
-def costly(name: str) -> BadRequest:
-    """The refusal of a list without end."""
-    text = f"The search parameter {name[:64]!r} stands for more values than one search takes; ask in parts"
+def costly(name: str | None = None) -> BadRequest:
+    """The refusal of a list without end, or of all parameters together."""
+    what = f"The search parameter {name[:64]!r} stands" if name else "The parameters stand"
+    text = f"{what} for more values than one search takes; ask in parts"
     return BadRequest(text, code="too-costly", rule="too-many-values")

@@ -24,7 +24,7 @@ from service.fhir.conditions import (
     Query,
     weight,
 )
-from service.fhir.criteria import MODIFIERS, Reading, Terms, costly, invalid, unknown_parameter
+from service.fhir.criteria import MODIFIERS, UNSUPPORTED, Reading, Terms, costly, invalid, unknown_parameter
 from service.fhir.parameters import PLAIN, SearchParameter, SearchParameters
 from service.fhir.values import Target, Token
 from service.fhir.wish import wish_of
@@ -42,7 +42,7 @@ SPECIAL = ("_filter", "_has", "_list", "_type")  # parameters that have no defin
 SORTABLE = PLAIN
 TOTALS = {"none", "estimate", "accurate"}
 MOST_CONDITIONS = 100
-HEAVIEST = 10_000  # values in one statement; SQLite takes 32,766
+HEAVIEST = 20_000  # values in one statement; SQLite takes 32,766
 _COMPARTMENT = "{def}"
 
 
@@ -76,7 +76,7 @@ def parse(
         rest = [pair for pair in rest if pair[0] not in ignored]
         parts = [_read(type_, rest, reading, limits, named) for type_ in named]
     if sum(weight(condition) for part in parts for condition in part.conditions) > HEAVIEST:
-        raise costly("_type")
+        raise costly()
     includes = tuple(dict.fromkeys(include for part in parts for include in part.includes))
     link = (*(pair for pair in pairs if pair[0] == "_type"), *parts[0].link)
     return replace(
@@ -106,7 +106,9 @@ def within(
     if query.parts:
         inside = [part for part in query.parts if part.type == compartment or members.get(part.type)]
         if not inside:
-            raise BadRequest(f"The compartment of {compartment} holds none of these types", code="not-supported")
+            raise BadRequest(
+                f"The compartment of {compartment} holds none of these types", code="not-supported", rule=UNSUPPORTED
+            )
         return replace(query, parts=tuple(within(part, compartment, id_, members, parameters) for part in inside))
     conditions: list[Condition] = []
     if query.type == compartment and (own := parameters.get(compartment, "_id")):
@@ -116,7 +118,9 @@ def within(
         if code != _COMPARTMENT and parameter is not None and parameter.type == "reference":
             conditions.append(Criterion(parameter, (Target(compartment, id_),)))
     if not conditions:
-        raise BadRequest(f"The compartment of {compartment} holds no {query.type}", code="not-supported")
+        raise BadRequest(
+            f"The compartment of {compartment} holds no {query.type}", code="not-supported", rule=UNSUPPORTED
+        )
     member = conditions[0] if len(conditions) == 1 else Either(tuple(conditions))
     return replace(query, conditions=(member, *query.conditions))
 
@@ -136,8 +140,8 @@ def _read(
             reader.take(name, value)
         except BadRequest as error:
             reader.issues.extend(error.issues)
-    if sum(weight(condition) for condition in reader.conditions) > HEAVIEST or len(pairs) > MOST_CONDITIONS:
-        reader.issues.extend(costly("_filter" if len(pairs) == 1 else "and others").issues)
+    if sum(weight(condition) for condition in reader.conditions) > HEAVIEST or len(reader.conditions) > MOST_CONDITIONS:
+        reader.issues.extend(costly().issues)
     if reader.issues:
         raise BadRequest(issues=reader.issues)
     return reader.query(default)
@@ -220,9 +224,11 @@ class _Reader:
         elif base in ("_include", "_revinclude"):
             self.includes.append(self._include(name, value))
         elif base == "_contained" and value != "false":
-            raise BadRequest("Contained resources are not searched; _contained is false", code="not-supported")
+            raise BadRequest(
+                "Contained resources are not searched; _contained is false", code="not-supported", rule=UNSUPPORTED
+            )
         elif base == "_query":
-            raise BadRequest("There are no named queries here", code="not-supported")
+            raise BadRequest("There are no named queries here", code="not-supported", rule=UNSUPPORTED)
 
     def _sort_key(self, key: str) -> tuple[SearchParameter, bool]:
         code = key.removeprefix("-")
