@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import body, conditions, formats, idempotency, replies
 from service.api.selective import selective
 from service.api.server import server_of
+<<<<<<< HEAD
 from service.errors import BadRequest
+=======
+from service.errors import Unprocessable
+>>>>>>> 3720540 (m)
 from service.fhir.operations import Create, Plan
 
 
@@ -23,5 +29,13 @@ async def create(request: Request) -> Response:
     criteria = request.headers.get("if-none-exist")
     unless = None if criteria is None else selective(request, type_, conditions.pairs_of(criteria.lstrip("?")))
     resource = await body.resource(request, type_, keep_id=False)
+    _refuse_unprocessed(resource)
     (applied,) = await idempotency.write(request, Plan((Create(resource, unless),), base=server.base(request)))
     return replies.written(request, applied, body.findings(request, resource))
+
+
+def _refuse_unprocessed(resource: dict[str, Any]) -> None:
+    """Raises Unprocessable for a batch or transaction: stored as a resource it would look done and not be."""
+    if resource["resourceType"] == "Bundle" and resource.get("type") in ("batch", "transaction"):
+        text = "A batch or transaction is POSTed to the FHIR base; here it would be stored and not carried out"
+        raise Unprocessable(text, expression="Bundle.type", rule="bundle-not-processed")

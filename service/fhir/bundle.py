@@ -57,8 +57,7 @@ def parse(
 ) -> list[Entry]:
     """The entries of a batch or transaction. Raises BadRequest for another Bundle or too many entries."""
     if body.get("resourceType") != "Bundle" or body.get("type") not in ("batch", "transaction"):
-        text = "The FHIR base takes a Bundle of type batch or transaction"
-        raise BadRequest(text, expression="Bundle.type", code="value", rule="bundle-type")
+        raise BadRequest(_instead(body), expression="Bundle.type", code="value", rule="bundle-type")
     entries = body.get("entry", [])
     if not isinstance(entries, list):
         raise BadRequest("Bundle.entry is a list", expression="Bundle.entry", rule="type-mismatch")
@@ -67,6 +66,16 @@ def parse(
         raise BadRequest(text, expression="Bundle.entry", code="too-costly", rule="too-many-entries")
     reader = _EntryReader(parse_query, read_patch, base)
     return [reader.entry(index, entry) for index, entry in enumerate(entries)]
+
+
+def _instead(body: dict[str, Any]) -> str:
+    """What to do with what the FHIR base does not take."""
+    text = "The FHIR base takes a Bundle of type batch or transaction"
+    if body.get("resourceType") != "Bundle":
+        return f"{text}; a resource alone goes to [base]/[type]"
+    if body.get("type") == "message":
+        return f"{text}; a message goes to [base]/$process-message"
+    return f"{text}; POST [base]/Bundle stores a document, collection or any other Bundle as one resource"
 
 
 def transaction(entries: Sequence[Entry], base: str, issues: Sequence[Issue] = ()) -> Plan:

@@ -64,8 +64,10 @@ def conditional(text: str) -> tuple[str, str] | None:
 
 
 def find(resource: dict[str, Any]) -> Links:
-    """All links of the resource, contained resources included."""
+    """All links of the resource, contained resources included, those inside a Bundle's entries not."""
     links = Links([], [], [], [], [], [])
+    if resource.get("resourceType") == "Bundle":  # a stored Bundle is one document: what is in it links within it
+        resource = {key: value for key, value in resource.items() if key != "entry"}
     _walk(resource, links)
     return links
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.api.answers import FOUND, PATIENT
 from service.api.examples import COUNT, Body, Operation, Parameter, header, path
+from service.api.operations.events import SYSTEM
 
 TAG = "Operations"
 ERRORS = (400, 404, 406, 413, 415, 503)
@@ -19,6 +20,22 @@ META = {
 VALID = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "information", "code": "informational", "diagnostics": "No errors were found"}],
+}
+
+RESPONSE = {
+    "resourceType": "Bundle",
+    "type": "message",
+    "timestamp": "2026-01-01T12:00:00.000Z",
+    "entry": [
+        {
+            "resource": {
+                "resourceType": "MessageHeader",
+                "eventCoding": {"system": SYSTEM, "code": "record-update"},
+                "source": {"name": "cart-fhir", "endpoint": "http://localhost:8000/fhir"},
+                "response": {"identifier": "5f0a6a3e-0c58-4d4e-a9a5-2f7e4c1f0a01", "code": "ok"},
+            }
+        }
+    ],
 }
 
 SHOWN: dict[str, Operation] = {
@@ -113,5 +130,20 @@ SHOWN: dict[str, Operation] = {
         (Body("meta.json", "The tag `reviewed`", 200),),
         errors=(*ERRORS, 409, 410, 412, 422),
         answer=META,
+    ),
+    "processMessage": Operation(
+        "Process a message",
+        "A Bundle of type message in, one out: its `MessageHeader.response.code` is `ok`, or `fatal-error` with the "
+        "reason in an OperationOutcome. The event `record-update` creates or updates every resource of the message by "
+        "its identifier, all or nothing; ids in the message are the sender's and are replaced. Sent again, nothing "
+        "changes.",
+        TAG,
+        (KEY,),
+        (
+            Body("message.json", "A laboratory sends a ferritin value", 200),
+            Body("message-unknown.json", "An event that is not known here: a message that says so", 422),
+        ),
+        errors=(*ERRORS, 409, 412, 422),
+        answer=RESPONSE,
     ),
 }

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from service.api.operations.everything import everything
 from service.api.operations.lastn import lastn
 from service.api.operations.meta import meta, meta_add, meta_delete
+from service.api.operations.process_message import process_message
 from service.api.operations.validate import validate_instance, validate_type
 from service.conformance.capability import Interaction
 from service.errors import CartFhirError, NotFound
@@ -21,6 +22,7 @@ ANY = BASE + "/{type:type_name}"
 ONE = ANY + "/{id:fhir_id}"
 DEFINED = "http://hl7.org/fhir/OperationDefinition/"
 EVERYTHING = BASE + "/Patient/{id:fhir_id}/$everything"
+PROCESS = BASE + "/$process-message"
 LASTN = BASE + "/Observation/$lastn"
 
 
@@ -38,6 +40,7 @@ TABLE = (
     (_operation("meta", "GET", ONE + "/$meta", "Resource-meta"), meta),
     (_operation("metaAdd", "POST", ONE + "/$meta-add", "Resource-meta-add"), meta_add),
     (_operation("metaDelete", "POST", ONE + "/$meta-delete", "Resource-meta-delete"), meta_delete),
+    (_operation("processMessage", "POST", PROCESS, "MessageHeader-process-message", "system"), process_message),
 )
 
 _ASKED = re.compile(r"/fhir(?:/(?P<type>[A-Z][A-Za-z]{0,63}))?(?:/[^/]+)?/\$(?P<name>[^/]*)\Z")

@@ -196,3 +196,10 @@ Description: "Source side of the concept maps: codes are the very strings of the
 * #cisplatin "Cisplatin"
 * #idarubicin "Idarubicin"
 * #doxorubicin "Doxorubicin"
+
+CodeSystem: MessageEvent
+Id: message-event
+Title: "Events of messages that the service understands"
+Description: "What a message sent to $process-message asks for, in MessageHeader.eventCoding."
+* insert OwnCodes
+* #record-update "Record update" "The resources of the message are the newest of their records: each is created, or updated where its identifier is known, all in one transaction."

@@ -1,0 +1,66 @@
+"""$process-message: a message in, a message out.
+
+An event that is not in the registry is answered by a message whose response code is fatal-error, with status 422, so
+that an interface engine that looks at the status alone does not take it for done.
+Source: https://hl7.org/fhir/R4/messageheader-operation-process-message.html and https://hl7.org/fhir/R4/messaging.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api import body, formats, idempotency
+from service.api.operations import events
+from service.api.operations.message import Message, answer, read
+from service.api.server import Server, server_of
+from service.errors import BadRequest, CartFhirError, TooLarge, Unprocessable
+
+KNOWN = {"async": "false"}
+
+
+async def process_message(request: Request) -> Response:
+    """POST $process-message: 200 with a message that says what was done; 4xx with one that says why nothing was."""
+    formats.check_accept(request)
+    formats.check_content_type(request)
+    _check_parameters(request)
+    server, base = server_of(request), server_of(request).base(request)
+    content = await body.raw(request)
+    message = await body.compute(lambda: _understood(server, content), len(content))
+    event = events.REGISTRY.get(message.event)
+    try:
+        if event is None:
+            known = ", ".join(f"{system}#{code}" for system, code in events.REGISTRY)
+            text = f"This server does not know the event of the message; it knows {known}"
+            raise Unprocessable(text, expression=message.event_place, code="not-supported", rule="unknown-event")
+        plan = event(server, message, base)
+        applied = await idempotency.write(request, plan)
+    except CartFhirError as error:
+        return answer(message, base, error)
+    return answer(message, base, applied)
+
+
+def _check_parameters(request: Request) -> None:
+    for name, value in request.query_params.multi_items():
+        if name.startswith("_") or KNOWN.get(name) == value:
+            continue
+        text = "Messages are answered at once: async=true and response-url are not supported, and there is nothing else"
+        raise BadRequest(text, code="not-supported", rule="unknown-parameter")
+
+
+def _understood(server: Server, content: bytes) -> Message:
+    """The valid message. Raises BadRequest or Unprocessable with entry and element, TooLarge for too many entries."""
+    sent: dict[str, Any] = body.an_object(content, server)
+    body.check_type(sent, "Bundle")
+    if sent.get("type") != "message":
+        text = "$process-message takes a Bundle of type message; a batch or transaction goes to the FHIR base"
+        raise BadRequest(text, expression="Bundle.type", code="value", rule="bundle-type")
+    entries = sent.get("entry")
+    if isinstance(entries, list) and len(entries) > server.settings.max_bundle_entries:
+        text = f"The message has {len(entries)} entries, more than {server.settings.max_bundle_entries}"
+        raise TooLarge(text, expression="Bundle.entry", code="too-costly", rule="too-many-entries")
+    message = read(sent)
+    server.validator.require(sent)
+    return message
