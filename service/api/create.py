@@ -10,11 +10,7 @@ from starlette.responses import Response
 from service.api import body, conditions, formats, idempotency, replies
 from service.api.selective import selective
 from service.api.server import server_of
-<<<<<<< HEAD
-from service.errors import BadRequest
-=======
-from service.errors import Unprocessable
->>>>>>> 3720540 (m)
+from service.errors import BadRequest, Unprocessable
 from service.fhir.operations import Create, Plan
 
 
