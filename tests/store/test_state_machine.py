@@ -87,7 +87,8 @@ async def play(database: Database, plan: list[Op], order: list[int]) -> list[str
     try:
         done = await database.write(Plan(sent, tuple(f"Bundle.entry[{place}]" for place in order)))
     except CartFhirError as error:
-        assert error.status < 500, error
+        if error.status >= 500:
+            raise
         return None
     by_place = dict(zip(order, done, strict=True))
     return [by_place[place].outcome for place in range(len(plan))]
