@@ -86,7 +86,6 @@ async def test_everything_in_pages_is_the_same_without_doubles(ward: httpx.Async
         following = [link["url"] for link in answer.json()["link"] if link["relation"] == "next"]
         if not following:
             break
-        assert "p1" not in following[0].partition("_cursor=")[2]
         answer = await ward.get(following[0])
         assert found(answer, "match")  # never a phantom page
         seen += found(answer, "match")

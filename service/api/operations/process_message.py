@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from service.api import body, formats, idempotency
 from service.api.operations import events
+from service.api.operations.inputs import posted
 from service.api.operations.message import Message, answer, read
 from service.api.server import Server, server_of
 from service.errors import BadRequest, CartFhirError, TooLarge, Unprocessable
@@ -24,11 +25,13 @@ KNOWN = {"async": "false"}
 async def process_message(request: Request) -> Response:
     """POST $process-message: 200 with a message that says what was done; 4xx with one that says why nothing was."""
     formats.check_accept(request)
-    formats.check_content_type(request)
     _check_parameters(request)
     server, base = server_of(request), server_of(request).base(request)
-    content = await body.raw(request)
-    message = await body.compute(lambda: _understood(server, content), len(content))
+    sent = await posted(request)
+    if sent is None:
+        raise BadRequest("The body is empty: a message is needed", code="required", rule="body-empty")
+    size = len(await body.raw(request))
+    message = await body.compute(lambda: _understood(server, sent), size)
     event = events.REGISTRY.get(message.event)
     try:
         if event is None:
@@ -50,9 +53,8 @@ def _check_parameters(request: Request) -> None:
         raise BadRequest(text, code="not-supported", rule="unknown-parameter")
 
 
-def _understood(server: Server, content: bytes) -> Message:
+def _understood(server: Server, sent: dict[str, Any]) -> Message:
     """The valid message. Raises BadRequest or Unprocessable with entry and element, TooLarge for too many entries."""
-    sent: dict[str, Any] = body.an_object(content, server)
     body.check_type(sent, "Bundle")
     if sent.get("type") != "message":
         text = "$process-message takes a Bundle of type message; a batch or transaction goes to the FHIR base"
