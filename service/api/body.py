@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from service.api import conditions
-from service.api.formats import check_content_type
+from service.api import conditions, formats
 from service.api.server import Server, server_of
+from service.conformance.xml import from_xml
 from service.errors import BadRequest, Issue, TooLarge
 from service.fhir.json import decode
 
@@ -51,12 +51,12 @@ async def resource(request: Request, type_: str, keep_id: bool) -> dict[str, Any
 
     Without `keep_id` the client's id is dropped: the server gives one (hl7.org/fhir/R4/http.html#create).
     """
-    check_content_type(request)
-    server = server_of(request)
+    formats.check_content_type(request)
+    server, xml = server_of(request), formats.sends_xml(request)
     content = await raw(request)
 
     def parsed() -> dict[str, Any]:
-        value = an_object(content, server)
+        value = an_object(content, server, xml)
         check_type(value, type_)
         if not keep_id:
             value.pop("id", None)
@@ -66,10 +66,12 @@ async def resource(request: Request, type_: str, keep_id: bool) -> dict[str, Any
     return await compute(parsed, len(content))
 
 
-def an_object(content: bytes, server: Server) -> dict[str, Any]:
-    """The JSON object of the body. Raises BadRequest."""
+def an_object(content: bytes, server: Server, xml: bool = False) -> dict[str, Any]:
+    """The JSON object of the body, which may be XML. Raises BadRequest."""
     if not content.strip():
         raise BadRequest("The body is empty: a resource is needed", code="required", rule="body-empty")
+    if xml:
+        return from_xml(content, server.definitions, server.settings.max_depth)
     value = decode(content, server.settings.max_depth)
     if not isinstance(value, dict):
         raise BadRequest("A resource is a JSON object", rule="not-an-object")

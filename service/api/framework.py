@@ -8,8 +8,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import replies
 from service.api.operations.table import unknown
+from service.api.representation import failed
 from service.errors import (
     BadRequest,
     CartFhirError,
@@ -54,17 +54,17 @@ def install(app: FastAPI) -> None:
 
 
 async def _ours(request: Request, error: CartFhirError) -> Response:
-    return replies.failure(error)
+    return await failed(request, error)
 
 
 async def _http(request: Request, error: HTTPException) -> Response:
     kind = BY_STATUS.get(error.status_code, BadRequest if error.status_code < 500 else Internal)
     operation = unknown(request) if error.status_code == 404 else None
     if operation is not None:
-        return replies.failure(operation)
+        return await failed(request, operation)
     text = TEXTS.get(error.status_code, "The request cannot be answered")
     rule = "unknown-address" if error.status_code == 404 else None
-    return replies.failure(kind(text, rule=rule, headers=dict(error.headers or {})))
+    return await failed(request, kind(text, rule=rule, headers=dict(error.headers or {})))
 
 
 async def _validation(request: Request, error: RequestValidationError) -> Response:
@@ -73,4 +73,4 @@ async def _validation(request: Request, error: RequestValidationError) -> Respon
         Issue("value", f"{'.'.join(map(str, one['loc']))}: {one['type']}", None, "invalid-parameter")
         for one in error.errors()
     ]
-    return replies.failure(Unprocessable(issues=issues))
+    return await failed(request, Unprocessable(issues=issues))

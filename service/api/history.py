@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import bundles, conditions, formats, replies
+from service.api import bundles, conditions, formats, replies, subset
 from service.api.server import Server, server_of
 from service.errors import BadRequest
 from service.fhir import dates
+from service.fhir.wish import NAMES, wish_of
 
-KNOWN = frozenset({"_since", "_count"})
+KNOWN = frozenset({"_since", "_count"}) | NAMES
 
 
 async def history_instance(request: Request) -> Response:
@@ -44,6 +45,9 @@ async def _answer(request: Request, type_: str | None, id_: str | None) -> Respo
         state = server.cursors.open(path, followed)
         pairs, total, cursor = [(n, v) for n, v in state[0]], state[1], state[2]
     wish = _wish(server, pairs, conditions.prefer(request, "handling", "lenient"))
+    shape = wish_of(pairs)
+    if shape.summary == "count":
+        wish["count"] = 0
     page = await server.database.history(type_, id_, cursor=cursor, **wish)
     total = page.total if cursor is None else total
     base = server.base(request)
@@ -51,7 +55,8 @@ async def _answer(request: Request, type_: str | None, id_: str | None) -> Respo
     links = [("self", f"{base}/{path}?{urlencode(here)}" if here else f"{base}/{path}")]
     if page.next is not None and wish["count"]:
         links.append(("next", f"{base}/{path}?_cursor={server.cursors.seal(path, (pairs, total, page.next))}"))
-    return replies.Reply(200, bundles.history(base, page.versions, total, links))
+    versions = subset.shortened_all(server, page.versions, shape)
+    return replies.Reply(200, bundles.history(base, versions, total, links))
 
 
 def _wish(server: Server, pairs: list[tuple[str, str]], handling: str) -> dict[str, Any]:
@@ -68,7 +73,7 @@ def _wish(server: Server, pairs: list[tuple[str, str]], handling: str) -> dict[s
             wish["since"] = _moment(server, name, value)
         elif name == "_count":
             raise BadRequest("_count needs a whole number, 0 or more", code="invalid", rule="invalid-parameter")
-        elif handling == "strict":
+        elif handling == "strict" and name not in NAMES:
             known = ", ".join(sorted(KNOWN))
             raise BadRequest(f"A history knows only {known}", code="not-supported", rule="unknown-parameter")
     return wish

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import formats, replies
+from service.api import formats, replies, subset
 from service.api.server import server_of
 from service.errors import NotFound
 
@@ -15,7 +15,7 @@ async def read(request: Request) -> Response:
     server = server_of(request)
     formats.check_accept(request)
     stored = await server.database.read(server.type_of(request), request.path_params["id"])
-    return replies.resource(request, stored)
+    return replies.resource(request, subset.of_request(request, stored))
 
 
 async def vread(request: Request) -> Response:
@@ -26,4 +26,4 @@ async def vread(request: Request) -> Response:
     if not version.isdecimal() or len(version) > 18:
         raise NotFound("There is no such version")
     stored = await server.database.read_version(type_, request.path_params["id"], int(version))
-    return replies.resource(request, stored)
+    return replies.resource(request, subset.of_request(request, stored))

@@ -19,7 +19,11 @@ Header = tuple[bytes, bytes]
 FHIR: Header = (b"content-type", b"application/fhir+json; charset=utf-8")
 NOTHING: Header = (b"content-length", b"0")
 # A cache that goes by Last-Modified alone would show what is no longer so; with the ETag it asks first.
-ALWAYS: tuple[Header, ...] = ((b"cache-control", b"private, no-cache"), (b"x-content-type-options", b"nosniff"))
+ALWAYS: tuple[Header, ...] = (
+    (b"cache-control", b"private, no-cache"),
+    (b"vary", b"accept"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 class Reply(Response):

@@ -14,13 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from service.api import idempotency, replies
+from service.api import idempotency
 from service.api.create import create
 from service.api.delete import delete, delete_conditional
 from service.api.history import history_instance, history_system, history_type
 from service.api.metadata import metadata
 from service.api.patch import patch, patch_conditional
 from service.api.read import read, vread
+from service.api.representation import failed, represented
 from service.api.search import search, search_by_post
 from service.api.transaction import transaction
 from service.api.update import update, update_conditional
@@ -94,8 +95,9 @@ class Path:
                 text = f"This address answers {self.allow}"
                 raise MethodNotAllowed(text, headers={"Allow": self.allow})
             response = await (idempotency.guarded(request, handler) if method == "POST" else handler(request))
+            response = await represented(request, response)
         except CartFhirError as error:
-            response = replies.failure(error)
+            response = await failed(request, error)
         if method == "HEAD":
             response.body = b""  # RFC 9110 9.3.2: the headers of GET, Content-Length included
         await response(scope, receive, send)

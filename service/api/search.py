@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, bundles, conditions, formats, replies
+from service.api import body, bundles, conditions, formats, replies, subset
 from service.api.server import Server, server_of
 from service.errors import BadRequest
 from service.fhir.operations import SearchPage
 from service.fhir.search import Query, unknown_parameter
+from service.fhir.wish import wish_of
 
 FORM = frozenset({"application/x-www-form-urlencoded"})
 
@@ -35,7 +36,9 @@ async def search_by_post(request: Request) -> Response:
         form = content.decode()
     except UnicodeDecodeError:
         raise BadRequest("The form is not UTF-8", code="value", rule="malformed-query") from None
-    return await _answer(request, conditions.pairs(request) + conditions.pairs_of(form))
+    pairs = conditions.pairs_of(form)
+    formats.take_format(request, pairs)
+    return await _answer(request, conditions.pairs(request) + pairs)
 
 
 async def _answer(request: Request, pairs: Pairs) -> Response:
@@ -60,9 +63,19 @@ def render(server: Server, base: str, page: SearchPage, query: Query, followed: 
     if page.next is not None and not query.summary_count:
         cursor = server.cursors.seal(_kind(query.type), (query.link, page.total, page.next))
         links.append(("next", f"{base}/{query.type}?_cursor={cursor}"))
+    page = _shortened(server, page, query)
     parameters = server.definitions.search_parameters
     notes = [replace(unknown_parameter(query.type, name, parameters), severity="warning") for name in query.ignored]
     return bundles.searchset(base, page, links, notes, query.summary_count)
+
+
+def _shortened(server: Server, page: SearchPage, query: Query) -> SearchPage:
+    """The page with as much of each resource as `_summary` and `_elements` ask for."""
+    wish = wish_of(query.link)
+    if wish.whole:
+        return page
+    included = subset.shortened_all(server, page.included, wish)
+    return replace(page, matches=subset.shortened_all(server, page.matches, wish), included=included)
 
 
 def _kind(type_: str) -> str:

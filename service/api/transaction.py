@@ -27,8 +27,8 @@ async def transaction(request: Request) -> Response:
     formats.check_accept(request)
     formats.check_content_type(request)
     server, content = server_of(request), await body.raw(request)
-    base = server.base(request)
-    kind, entries, found = await body.compute(lambda: _understood(server, content, base), len(content))
+    base, xml = server.base(request), formats.sends_xml(request)
+    kind, entries, found = await body.compute(lambda: _understood(server, content, base, xml), len(content))
     results: Sequence[Result]
     if kind == "transaction":
         results = await idempotency.write(request, _plan(server, entries, found, base))
@@ -41,7 +41,7 @@ async def transaction(request: Request) -> Response:
     return Reply(200, answer)
 
 
-def _understood(server: Server, content: bytes, base: str) -> tuple[str, list[Entry], list[list[Issue]]]:
+def _understood(server: Server, content: bytes, base: str, xml: bool) -> tuple[str, list[Entry], list[list[Issue]]]:
     """The kind of the bundle, its entries, and what the validator has against the resource of each."""
 
     def query(type_: str, pairs: list[tuple[str, str]], strict: bool) -> Query:
@@ -49,7 +49,7 @@ def _understood(server: Server, content: bytes, base: str) -> tuple[str, list[En
             raise NotFound("R4 has no such resource type", code="not-supported", rule="unknown-type")
         return server.query(type_, pairs, "strict" if strict else "lenient")
 
-    value = body.an_object(content, server)
+    value = body.an_object(content, server, xml)
     entries = bundle.parse(value, query, base, server.settings.max_bundle_entries, read_patch_of(server))
     return value["type"], entries, [_errors(server, entry) for entry in entries]
 

@@ -18,17 +18,23 @@ from service.conformance.validator.shapes import Shape, Shapes, capitalised
 class Part:
     """One element by its JSON name `key`; `code` is its type, "" where that is a part of the type around it.
 
-    `choice` where it is one type of several; `required` where a resource needs it; `summary` as the definition says.
+    `choice` where it is one type of several; `needed` where it is mandatory or changes the meaning of what is around
+    it; `summary` as the definition says.
     """
 
     key: str
     code: str
     repeats: bool
     choice: bool
-    required: bool
+    needed: bool
     summary: bool
     _elements: Elements
     _shape: Shape | None = None
+
+    @property
+    def name(self) -> str:
+        """As FHIRPath calls it: `value` for `valueQuantity`."""
+        return self.key.removesuffix(capitalised(self.code)) if self.choice else self.key
 
     def shape(self, value: Any) -> Shape | None:
         """The elements inside; those of a resource go by its resourceType."""
@@ -47,7 +53,7 @@ class Part:
         found = self.parts(value)
         if name in found:
             return (found[name],)
-        return tuple(p for p in found.values() if p.choice and p.key == name + capitalised(p.code))
+        return tuple(part for part in found.values() if part.choice and part.name == name)
 
 
 class Elements:
@@ -74,7 +80,7 @@ class Elements:
             code = reference.code if reference else ""
             key = name[:-3] + capitalised(code) if choice else name
             below = None if code == "Resource" else self.shapes.below(shape, element, reference)
-            marks = (element.max != "1", choice, bool(element.min), element.summary)
+            marks = (element.max != "1", choice, bool(element.min) or element.modifier, element.summary)
             made.append(Part(key, code, *marks, self, below))
         return made if choice else made[:1]
 

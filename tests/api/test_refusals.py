@@ -14,6 +14,7 @@ from service.store.database import Database
 from tests.api.conftest import FHIR, issues, patient
 
 XML = {"content-type": "application/fhir+xml"}
+TURTLE = {"content-type": "text/turtle"}
 PATIENT = json.dumps(patient()).encode()
 DEEP = b'{"resourceType":"Patient","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
 
@@ -35,11 +36,12 @@ REFUSED = [
     ("POST", "/Patient", b'{"resourceType":"Observation"}', FHIR, 400, "resource-type-mismatch"),
     ("POST", "/Patient", b'{"resourceType":"Patient","gender":"banana"}', FHIR, 400, None),
     ("POST", "/Patient", b'{"resourceType":"Patient","medicationCodeableConcept":{}}', FHIR, 400, None),
-    ("POST", "/Patient", PATIENT, XML, 415, "unsupported-media-type"),
+    ("POST", "/Patient", PATIENT, TURTLE, 415, "unsupported-media-type"),
+    ("POST", "/Patient", PATIENT, XML, 400, "not-xml"),
     ("POST", "/Patient", PATIENT, {}, 415, "unsupported-media-type"),
     ("POST", "/Patient", PATIENT, {"content-type": "application/fhir+json; fhirVersion=5.0"}, 415, None),
-    ("POST", "/Patient", PATIENT, FHIR | {"accept": "application/fhir+xml"}, 406, "not-acceptable"),
-    ("GET", "/Patient?_format=xml", b"", {}, 406, "not-acceptable"),
+    ("POST", "/Patient", PATIENT, FHIR | {"accept": "text/turtle"}, 406, "not-acceptable"),
+    ("GET", "/Patient?_format=ttl", b"", {}, 406, "not-acceptable"),
     ("POST", "/Patients", PATIENT, FHIR, 404, "unknown-type"),
     ("GET", "/DomainResource/1", b"", {}, 404, "unknown-type"),
     ("GET", "/Patient/nobody", b"", {}, 404, "unknown-resource"),

@@ -37,20 +37,70 @@ def test_accept_that_admits_json_is_met(accept: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", ["application/fhir+xml", "text/html", "application/json;q=0", "application/fhir+json; fhirVersion=5.0"]
+    "accept",
+    [
+        "text/turtle",
+        "text/html",
+        "application/json;q=0",
+        "application/fhir+json; fhirVersion=5.0",
+        "application/fhir+xml; fhirVersion=3.0",
+        "application/fhir+json; charset=latin-1",
+    ],
 )
-def test_accept_that_admits_no_json_is_refused(accept: str) -> None:
+def test_accept_that_admits_neither_json_nor_xml_is_refused(accept: str) -> None:
     with pytest.raises(NotAcceptable):
         formats.check_accept(request(accept=accept))
 
 
-def test_format_stands_above_accept() -> None:
-    formats.check_accept(request("_format=json", accept="application/fhir+xml"))
+@pytest.mark.parametrize(
+    ("accept", "xml"),
+    [
+        ("application/fhir+xml", True),
+        ("application/xml", True),
+        ("text/xml; fhirVersion=4.0", True),
+        ("application/fhir+json;q=0.5, application/fhir+xml", True),
+        ("application/fhir+json, application/fhir+xml", False),
+        ("application/fhir+xml, application/fhir+json", True),
+        ("application/fhir+xml;q=0.9, */*", False),
+        ("application/fhir+xml;fhirVersion=5.0, application/json;q=0.1", False),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_best_of_json_and_xml_wins(accept: str, xml: bool) -> None:
+    assert formats.wants_xml(request(accept=accept)) is xml
+
+
+@pytest.mark.parametrize(
+    ("spelling", "xml"),
+    [
+        ("json", False),
+        ("JSON", False),
+        ("application/json", False),
+        ("text/json", False),
+        ("application/fhir%2Bjson", False),
+        ("application/fhir+json", False),
+        ("application/fhir+json;fhirVersion=4.0", False),
+        ("xml", True),
+        ("text/xml", True),
+        ("application/xml", True),
+        ("application/fhir%2Bxml", True),
+        ("application/fhir+xml", True),
+    ],
+)
+def test_format_in_every_spelling_stands_above_accept(spelling: str, xml: bool) -> None:
+    for accept in ("application/fhir+xml", "application/json", "text/turtle"):
+        assert formats.wants_xml(request(f"_format={spelling}", accept=accept)) is xml
+
+
+@pytest.mark.parametrize("spelling", ["ttl", "html", "", "application/fhir+json;fhirVersion=5.0"])
+def test_format_of_another_kind_is_refused(spelling: str) -> None:
     with pytest.raises(NotAcceptable):
-        formats.check_accept(request("_format=xml", accept="application/json"))
+        formats.check_accept(request(f"_format={spelling}", accept="application/json"))
 
 
-@pytest.mark.parametrize("media", ["", "text/plain", "application/fhir+xml", "application/json; charset=latin-1"])
+@pytest.mark.parametrize("media", ["", "text/plain", "text/turtle", "application/json; charset=latin-1"])
 def test_body_of_another_media_type_is_refused(media: str) -> None:
     with pytest.raises(UnsupportedMediaType):
         formats.check_content_type(request(content_type=media))

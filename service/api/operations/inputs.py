@@ -43,8 +43,9 @@ async def posted(request: Request) -> dict[str, Any] | None:
     if not content.strip():
         return None
     formats.check_content_type(request)
+    xml = formats.sends_xml(request)
     server = server_of(request)
-    return await body.compute(lambda: body.an_object(content, server), len(content))
+    return await body.compute(lambda: body.an_object(content, server, xml), len(content))
 
 
 def _parts(server: Server, sent: dict[str, Any], resources: frozenset[str]) -> Iterable[tuple[str, Any]]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.errors import BadRequest, CartFhirError, Issue, Unprocessable
-from service.fhir.patch.json_patch import MAX_OPERATIONS, duplicate
+from service.fhir.patch.content import beside, built, capital, insert, items_of, missing, put, tidy
+from service.fhir.patch.json_patch import MAX_OPERATIONS
 from service.fhir.patch.path import Part, Place, Step, parse, places
 
 _NEEDS = {
@@ -119,13 +120,9 @@ def _malformed(text: str) -> BadRequest:
     return BadRequest(text, rule="patch-malformed")
 
 
-def _missing(text: str) -> Unprocessable:
-    return Unprocessable(text, rule="patch-path-missing")
-
-
 def _one(found: list[Place]) -> Place:
     if len(found) != 1:
-        raise _missing("the path leads nowhere" if not found else "the path gives several elements; it must give one")
+        raise missing("the path leads nowhere" if not found else "the path gives several elements; it must give one")
     return found[0]
 
 
@@ -133,34 +130,34 @@ def _element(operation: Operation, start: Place) -> Place:
     """The one element that the path gives, which is not the resource itself."""
     place = _one(places(operation.path, start))
     if place.parent is None:
-        raise _missing("the path names the resource itself")
+        raise missing("the path names the resource itself")
     return place
 
 
 def _add(operation: Operation, start: Place) -> None:
     place = _one(places(operation.path, start))
     if not isinstance(place.value, dict):
-        raise _missing("what stands at the path has no elements")
+        raise missing("what stands at the path has no elements")
     holder: dict[str, Any] = place.value
     parts = place.part.inside(holder, operation.name)
     if not parts:
-        raise _missing("there is no element of this name at the path")
-    part, value, extra = _built(parts, holder, operation.value or {})
+        raise missing("there is no element of this name at the path")
+    part, value, extra = built(parts, holder, operation.value or {})
     if part.repeats:
-        size = len(_items(holder, part))
-        _insert(holder, part, size, value, extra)
+        size = len(items_of(holder, part))
+        insert(holder, part, size, value, extra)
         return
     if any(other.key in holder or f"_{other.key}" in holder for other in parts):
         raise Unprocessable("the element is there already and does not repeat", rule="patch-element-exists")
-    _set(holder, part.key, value, extra)
+    put(holder, part.key, value, extra)
 
 
 def _insert_operation(operation: Operation, start: Place) -> None:
     holder, part = _collection(operation, start)
-    if operation.index > len(_items(holder, part)):
-        raise _missing("the index is beyond the end of the list")
-    part, value, extra = _built((part,), holder, operation.value or {})
-    _insert(holder, part, operation.index, value, extra)
+    if operation.index > len(items_of(holder, part)):
+        raise missing("the index is beyond the end of the list")
+    part, value, extra = built((part,), holder, operation.value or {})
+    insert(holder, part, operation.index, value, extra)
 
 
 def _delete(operation: Operation, start: Place) -> None:
@@ -174,27 +171,27 @@ def _replace(operation: Operation, start: Place) -> None:
     holder, key = place.holder, place.part.key
     same = (place.part,)
     if place.part.choice and place.parent is not None:
-        same = place.parent.part.inside(holder, key.removesuffix(_capital(place.part.code))) or same
-    part, value, extra = _built(same, holder, operation.value or {})
+        same = place.parent.part.inside(holder, key.removesuffix(capital(place.part.code))) or same
+    part, value, extra = built(same, holder, operation.value or {})
     if place.index is not None:
-        items = _items(holder, part)
+        items = items_of(holder, part)
         items[place.index] = value
         if extra is not None or f"_{key}" in holder:
-            _beside(holder, part, len(items))[place.index] = extra
-            _tidy(holder, part)
+            beside(holder, part, len(items))[place.index] = extra
+            tidy(holder, part)
         return
     holder.pop(f"_{key}", None)
     if part.key != key:
         holder.pop(key, None)
-    _set(holder, part.key, value, extra)
+    put(holder, part.key, value, extra)
 
 
 def _move(operation: Operation, start: Place) -> None:
     holder, part = _collection(operation, start)
-    items = _items(holder, part)
+    items = items_of(holder, part)
     if max(operation.source, operation.destination) >= len(items):
-        raise _missing("source or destination is beyond the end of the list")
-    lists = [items, *([_beside(holder, part, len(items))] if f"_{part.key}" in holder else [])]
+        raise missing("source or destination is beyond the end of the list")
+    lists = [items, *([beside(holder, part, len(items))] if f"_{part.key}" in holder else [])]
     for one in lists:
         one.insert(operation.destination, one.pop(operation.source))
 
@@ -205,35 +202,12 @@ _APPLY = {"add": _add, "insert": _insert_operation, "delete": _delete, "replace"
 def _collection(operation: Operation, start: Place) -> tuple[dict[str, Any], Part]:
     """What holds the list that the path names, and the element of the list."""
     if not operation.path or operation.path[-1].kind != "name":
-        raise _missing("the path must end in the name of a list")
+        raise missing("the path must end in the name of a list")
     place = _one(places(operation.path[:-1], start))
     parts = place.part.inside(place.value, operation.path[-1].name) if isinstance(place.value, dict) else ()
     if len(parts) != 1 or not parts[0].repeats:
-        raise _missing("the path does not name a list")
+        raise missing("the path does not name a list")
     return place.value, parts[0]
-
-
-def _items(holder: dict[str, Any], part: Part) -> list[Any]:
-    items = holder.setdefault(part.key, [])
-    if not isinstance(items, list):
-        raise _missing("what stands at the path is no list")
-    return items
-
-
-def _beside(holder: dict[str, Any], part: Part, size: int) -> list[Any]:
-    """The array of ids and extensions beside an array of primitives, as long as that."""
-    beside = holder.setdefault(f"_{part.key}", [])
-    if not isinstance(beside, list):
-        raise _missing("what stands at the path is no list")
-    beside += [None] * (size - len(beside))
-    return beside
-
-
-def _insert(holder: dict[str, Any], part: Part, index: int, value: Any, extra: Any) -> None:
-    items = _items(holder, part)
-    if extra is not None or f"_{part.key}" in holder:
-        _beside(holder, part, len(items)).insert(index, extra)
-    items.insert(index, value)
 
 
 def _take_away(place: Place) -> None:
@@ -243,64 +217,10 @@ def _take_away(place: Place) -> None:
         holder.pop(key, None)
         holder.pop(f"_{key}", None)
     else:
-        items = _items(holder, place.part)
+        items = items_of(holder, place.part)
         if f"_{key}" in holder:
-            _beside(holder, place.part, len(items)).pop(place.index)
+            beside(holder, place.part, len(items)).pop(place.index)
         items.pop(place.index)
-        _tidy(holder, place.part)
+        tidy(holder, place.part)
     if not holder and place.parent is not None and place.parent.parent is not None:
         _take_away(place.parent)
-
-
-def _tidy(holder: dict[str, Any], part: Part) -> None:
-    for key in (part.key, f"_{part.key}"):
-        if not any(item is not None for item in holder.get(key, [None])):
-            holder.pop(key, None)
-
-
-def _set(holder: dict[str, Any], key: str, value: Any, extra: Any) -> None:
-    if value is not None:
-        holder[key] = value
-    if extra is not None:
-        holder[f"_{key}"] = extra
-
-
-def _built(parts: tuple[Part, ...], holder: dict[str, Any], said: dict[str, Any]) -> tuple[Part, Any, Any]:
-    """(the element meant, its value, its id and extensions where it is primitive) of a `value` part."""
-    if "part" in said:
-        return parts[0], _anonymous(parts[0], said["part"]), None
-    if "resource" in said:
-        return parts[0], duplicate(said["resource"]), None
-    name = next((key.removeprefix("_") for key in said if key.startswith(("value", "_value"))), None)
-    if name is None:
-        raise Unprocessable("the value is missing", rule="patch-value-missing")
-    part = parts[0]
-    if part.choice:
-        suffix = name.removeprefix("value")
-        fitting = [one for one in parts if _capital(one.code) == suffix]
-        if not fitting:
-            raise Unprocessable("the element does not take a value of this type", rule="patch-value-type")
-        part = fitting[0]
-    return part, duplicate(said.get(name)), duplicate(said.get(f"_{name}"))
-
-
-def _anonymous(part: Part, said: Any) -> dict[str, Any]:
-    """The object that nested parts say, each named as the element that it is."""
-    made: dict[str, Any] = {}
-    for one in said if isinstance(said, list) else ():
-        name = one.get("name") if isinstance(one, dict) else None
-        parts = part.inside(made, name) if isinstance(name, str) else ()
-        if not parts:
-            raise Unprocessable("a part of the value is no element of its type", rule="patch-value-type")
-        inner, value, extra = _built(parts, made, one)
-        if inner.repeats:
-            _insert(made, inner, len(_items(made, inner)), value, extra)
-        elif inner.key in made:
-            raise Unprocessable("an element of the value stands twice and does not repeat", rule="patch-element-exists")
-        else:
-            _set(made, inner.key, value, extra)
-    return made
-
-
-def _capital(code: str) -> str:
-    return code[:1].upper() + code[1:]
