@@ -46,8 +46,11 @@ def gathered(
             columns.append(f"{column} AS s{place}")
             joins.append(join)
             (join_values if join else column_values).extend(value)
-        texts.append(f"SELECT k.key, {', '.join(columns)} FROM ({keys.text}) k{''.join(joins)}")
-        values += [*column_values, *keys.values, *join_values]
+        texts.append(
+            f"SELECT * FROM (WITH k AS MATERIALIZED ({keys.text}) SELECT k.key, {', '.join(columns)} "
+            f"FROM k{''.join(joins)}) q"
+        )
+        values += [*keys.values, *column_values, *join_values]
     query = parts[0][0]
     after, after_values = _after(query, cursor)
     text = f"SELECT m.* FROM ({' UNION ALL '.join(texts)}) m WHERE {after} ORDER BY {order(query)} LIMIT ?"
@@ -65,7 +68,8 @@ def _column(type_: str, parameter: SearchParameter, descending: bool, place: int
     numbers = tuple(parameter_number(type_, part.code) for part in parameter.parts or (parameter,))
     among = f"IN ({','.join('?' * len(numbers))})"
     if parameter.type in ("token", "uri"):
-        grouped = f"(SELECT key, {pick}({column}) AS s FROM {table} WHERE param {among} GROUP BY key)"
+        grouped = f"(SELECT key, {pick}({column}) AS s FROM {table} WHERE param {among} "
+        grouped += "AND key IN (SELECT key FROM k) GROUP BY key)"
         return f"j{place}.s", f" LEFT JOIN {grouped} j{place} ON j{place}.key = k.key", numbers
     if parameter.type == "reference":  # by the id that it leads to
         joined = "reference_index o JOIN resource t ON t.key = o.target"

@@ -9,7 +9,7 @@ The statements are text with `?` for values, the same for SQLite and PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import EllipsisType
 from typing import Any
 
@@ -54,6 +54,7 @@ class Statements:
 
         Rows are key, type, id, version, updated, method, content, then the sort values.
         """
+        query = replace(query, conditions=tuple(self._settled(query.type, one, count) for one in query.conditions))
         driver = self._choose(query, limit, count)
         if query.parts and query.sort:
             parts = [(part, self.keys(part)) for part in query.parts]
@@ -142,6 +143,18 @@ class Statements:
         resources = count(Sql("SELECT coalesce(max(key), 0) FROM resource"))
         return others > 0 and limit * resources < others * fewest
 
+    def _settled(self, type_: str, condition: Condition, count: Count) -> Condition:
+        """The condition with the members of every inner conjunction ordered by how few rows they yield."""
+        if isinstance(condition, Either):
+            return Either(tuple(self._settled(type_, one, count) for one in condition.conditions))
+        if not isinstance(condition, Every):
+            return condition
+        drivers = [one for one in condition.conditions if _rank(one) < NEVER]
+        if len(drivers) < 2 or min(map(_rank, drivers)) <= SELECTIVITY["reference"]:
+            return Every(tuple(sorted(condition.conditions, key=_rank)))
+        counts = {id(one): count(self._bounded_count(type_, one)) for one in drivers}
+        return Every(tuple(sorted(condition.conditions, key=lambda one: counts.get(id(one), FEW + 1))))
+
     def _bounded_count(self, type_: str, condition: Condition) -> Sql:
         clause = self._driver(type_, condition, 0)
         text = f"SELECT count(*) FROM (SELECT 1 FROM {clause.table} d0 WHERE {clause.on('d0')} LIMIT {FEW}) c"
@@ -212,7 +225,9 @@ class Statements:
         if isinstance(condition, Either):  # each of its own, so that no statement joins more than it may
             return [self._driver(type_, one, depth) for one in condition.conditions]
         if isinstance(condition, Every):
-            keys = self.keys(Query(type_, condition.conditions), depth=depth + 1)
+            first = condition.conditions[0]  # the best one where somebody has looked
+            driver = first if _rank(first) < NEVER else ...
+            keys = self.keys(Query(type_, condition.conditions), depth=depth + 1, driver=driver)
             return [Clause(f"({keys.text})", "1 = 1", keys.values)]
         assert isinstance(condition, Criterion)
         return of_criterion(self.numbers, type_, condition)
