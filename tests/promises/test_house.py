@@ -14,8 +14,15 @@ from service.conformance.definitions import Definitions
 from service.errors import ISSUE_TYPES, CartFhirError
 from service.settings import Settings
 from service.store.engine import connect
-from service.store.index import identifier_number, parameter_number, system_number
 from service.store.migrate import configuration
+from service.store.numbering import (
+    canonical_number,
+    identifier_number,
+    parameter_number,
+    system_number,
+    text_number,
+    typed_number,
+)
 from service.store.paths import UnknownPath, compile_path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,14 +38,23 @@ def test_every_error_class_has_an_issue_type_of_r4() -> None:
     assert len(rules) == len(set(rules))
 
 
+# The numbers under which a parameter's further values stand, by its type.
+VARIANTS = {
+    "reference": (identifier_number,),
+    "token": (text_number, typed_number),
+    "quantity": (canonical_number,),
+    "composite": (canonical_number,),
+}
+
+
 def test_parameter_numbers_of_a_type_never_collide(definitions: Definitions) -> None:
     checked = 0
     everything: dict[int, str] = {}
     for type_ in definitions.resource_types:
         for code, parameter in definitions.search_parameters.of(type_).items():
             numbers = [parameter_number(type_, code)]
-            if parameter.type == "reference":
-                numbers.append(identifier_number(numbers[0]))
+            if parameter.type in VARIANTS:
+                numbers += [variant(numbers[0]) for variant in VARIANTS[parameter.type]]
             for number in numbers:
                 assert everything.setdefault(number, f"{type_}.{code}") == f"{type_}.{code}"
                 checked += 1
