@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from service.fhir import references, ucum
@@ -72,7 +73,12 @@ def _coding(coding: Any, number: int, values: Values) -> None:
 def _text(text: Any, number: int, values: Values) -> None:
     """The text of a code among the uris: one B-tree, shared by neighbours, is all that `:text` is worth."""
     if type(text) is str:
-        values.uri.add((text_number(number), bounded(normalize(text))))
+        values.uri.add((text_number(number), _folded(text)))
+
+
+@lru_cache(maxsize=8192)
+def _folded(text: str) -> str:
+    return bounded(normalize(text))
 
 
 def _identifier_type(node: dict[str, Any], value: str, number: int, values: Values) -> None:
