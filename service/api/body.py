@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +16,7 @@ from service.errors import BadRequest, Issue, TooLarge
 from service.fhir.json import decode
 
 CONTENT = "cart_fhir.content"  # where a body that was read stays for whoever asks again
+DRAIN_SECONDS, DRAIN_PAUSE = 5, 0.5  # in all, and for the next piece
 LARGE = 64 * 1024  # bytes; parsing and checking more than this happens beside the event loop
 
 T = TypeVar("T")
@@ -27,14 +29,14 @@ async def raw(request: Request) -> bytes:
     limit = server_of(request).settings.max_body_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise _too_large(limit)
+        raise await _too_large(request, limit)
     chunks: list[bytes] = []
     size = 0
     try:
         async for chunk in request.stream():
             size += len(chunk)
             if size > limit:
-                raise _too_large(limit)
+                raise await _too_large(request, limit)
             chunks.append(chunk)
     except ClientDisconnect:
         raise BadRequest("The connection ended before the body did", rule="body-incomplete") from None
@@ -42,7 +44,17 @@ async def raw(request: Request) -> bytes:
     return request.scope[CONTENT]
 
 
-def _too_large(limit: int) -> TooLarge:
+async def _too_large(request: Request, limit: int) -> TooLarge:
+    """The refusal, once a body that is not far over the limit has run out: else its client would see a broken
+    connection instead of the answer. Nothing of it is kept, and who waits to be asked for it is not asked."""
+    left = 0 if request.headers.get("expect") else limit
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while left > 0:
+                message = await asyncio.wait_for(request.receive(), DRAIN_PAUSE)
+                left -= len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    break
     return TooLarge(f"The body is larger than the {limit} bytes that this server takes")
 
 
