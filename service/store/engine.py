@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from service.store.tables import INDEXES
 
 WRITE_LOCK = 0x43415254  # 'CART'
 MANY = 400  # rows from which COPY is faster than a pipeline of inserts
+_BLOCK = 1000  # rows of one INSERT on SQLite, which takes 32,766 values
 _CHUNK = 500  # values of one IN list on SQLite
 _STEPS = 10_000  # instructions of SQLite's machine between two looks at the clock: some tenths of a millisecond
 _COUNTERS = (
@@ -109,13 +111,26 @@ class Connection:
         """New rows: executemany, or COPY for many on PostgreSQL."""
         if not rows:
             return
-        if self.sqlite or len(rows) < MANY:
-            marks = ",".join("?" * len(columns))
-            self.many(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
+        into = f"INSERT INTO {table} ({','.join(columns)}) VALUES "
+        marks = f"({','.join('?' * len(columns))})"
+        if self.sqlite:
+            self._insert_in_blocks(into, marks, rows)
+            return
+        if len(rows) < MANY:
+            self.many(into + marks, rows)
             return
         with self.raw.cursor() as cursor, cursor.copy(f"COPY {table} ({','.join(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
+
+    def _insert_in_blocks(self, into: str, marks: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Many rows by one step of SQLite, which the interpreter's lock is given up for once and not for each row.
+
+        A thread that gets the lock back from a busy event loop waits for it each time, longer than a block takes.
+        """
+        for start in range(0, len(rows), _BLOCK):
+            block = rows[start : start + _BLOCK]
+            self.raw.execute(into + ",".join([marks] * len(block)), tuple(chain.from_iterable(block)))
 
     def among(self, text: str, fixed: Sequence[Any], values: Iterable[Any]) -> list[tuple[Any, ...]]:
         """The rows of `text`, which ends in `… IN`, for any number of values."""
