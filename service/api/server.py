@@ -16,6 +16,7 @@ from service.conformance.definitions import Definitions
 from service.conformance.validator import Validator
 from service.errors import BadRequest, NotFound
 from service.fhir import search
+from service.fhir.criteria import Terms
 from service.fhir.search import Query
 from service.settings import Settings
 from service.store.database import Database
@@ -46,7 +47,7 @@ class Server:
 
     def query(self, type_: str, pairs: Sequence[tuple[str, str]], handling: str) -> Query:
         """The parsed search of `pairs`. Raises BadRequest."""
-        return parse_search(self.settings, self.definitions, type_, pairs, handling)
+        return parse_search(self.settings, self.definitions, type_, pairs, handling, self.database.terms)
 
     def base(self, request: Request) -> str:
         """The FHIR base without a trailing slash: as configured, else as the client addressed us."""
@@ -56,9 +57,14 @@ class Server:
 
 
 def parse_search(
-    settings: Settings, definitions: Definitions, type_: str, pairs: Sequence[tuple[str, str]], handling: str
+    settings: Settings,
+    definitions: Definitions,
+    type_: str,
+    pairs: Sequence[tuple[str, str]],
+    handling: str,
+    terms: Terms | None = None,
 ) -> Query:
-    """The Query of `pairs` under these settings. Raises BadRequest."""
+    """The Query of `pairs` under these settings; `terms` answers `:in` and `:below`. Raises BadRequest."""
     return search.parse(
         type_,
         pairs,
@@ -67,6 +73,7 @@ def parse_search(
         handling=handling,
         default_count=settings.default_page_size,
         max_count=settings.max_page_size,
+        terms=terms,
     )
 
 

@@ -123,3 +123,28 @@ async def test_history_since_a_moment_leaves_out_what_was_before(client: httpx.A
 
 async def test_history_of_an_unknown_instance_is_not_found(client: httpx.AsyncClient) -> None:
     assert (await client.get("/Patient/nobody/_history")).status_code == 404
+
+
+async def test_search_asks_the_terminology(client: httpx.AsyncClient) -> None:
+    await client.put("/Patient/terms", json={"resourceType": "Patient", "id": "terms", "gender": "female"})
+    lab = {
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+                ]
+            }
+        ],
+        "code": {"text": "x"},
+        "subject": {"reference": "Patient/terms"},
+    }
+    assert (await client.post("/Observation", json=lab)).status_code == 201
+    for modifier, total in (("in", 1), ("not-in", 0)):
+        asked = {f"category:{modifier}": "http://hl7.org/fhir/ValueSet/observation-category", "patient": "terms"}
+        answer = await client.get("/Observation", params=asked | {"_total": "accurate"})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["total"] == total
+    unknown = await client.get("/Observation", params={"category:in": "https://nowhere.example/ValueSet/x"})
+    assert unknown.status_code == 400
