@@ -37,6 +37,7 @@ def _literal(value: Any) -> msgspec.Raw:
 
 
 _decoder = msgspec.json.Decoder(float_hook=_decimal)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_literal)
 encode = _encoder.encode
 
@@ -50,12 +51,28 @@ def decode(body: bytes, max_depth: int = 64) -> Any:
         value = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_json(body, error) from None
-    if body.count(b"[") + body.count(b"{") > max_depth:
+    if not _is_shallow(body, max_depth):
         check_depth(value, max_depth)
     # Equal counts of ':' prove that no key was dropped: those inside strings are the same on both sides.
     if body.count(b":") != encode(value).count(b":"):
         _refuse_duplicate_keys(body)
     return value
+
+
+def _is_shallow(body: bytes, limit: int) -> bool:
+    """True where the body cannot nest deeper than `limit`; False where that has to be looked at.
+
+    Each round takes away the innermost pairs, at most two levels of them. Brackets in strings may leave a rest.
+    """
+    brackets = body.translate(None, _NO_BRACKETS)
+    for _ in range(limit // 2):
+        inner = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not inner:
+            return True
+        if len(inner) == len(brackets):
+            return False
+        brackets = inner
+    return not brackets
 
 
 def check_depth(value: Any, limit: int) -> None:

@@ -70,6 +70,16 @@ class Unit:
         return (Fraction(value) + self.offset) * self.factor
 
 
+@lru_cache(maxsize=65536)
+def canonical_float(code: str, value: Decimal) -> tuple[str, float] | None:
+    """The dimension and the nearest double of the value in the canonical unit; None where the unit is not known.
+
+    Kept for the pairs seen last: laboratory values have few digits and come again. Raises OverflowError.
+    """
+    unit = parse(code)
+    return None if unit is None else (unit.dimension, float(unit.canonical(value)))
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Unit | None:
     """The unit, or None where `text` is not a UCUM unit that is known here."""

@@ -175,18 +175,14 @@ def _units(node: dict[str, Any], number: int, sides: tuple[Any, Any], values: Va
         values.quantity.add((number, low, high, bounded(code or ""), system_number(node.get("system", ""))))
     if unit and unit != code:
         values.quantity.add((number, low, high, bounded(unit), 0))
-    known = ucum.parse(code) if code and node.get("system") == ucum.SYSTEM else None
-    if known is not None:
+    if code and node.get("system") == ucum.SYSTEM:
         with suppress(OverflowError):
-            here = low if sides[0] is None else float(known.canonical(Decimal(sides[0])))
-            there = (
-                high
-                if sides[1] is None
-                else here
-                if sides[0] == sides[1]
-                else float(known.canonical(Decimal(sides[1])))
-            )
-            values.quantity.add((canonical_number(number), here, there, known.dimension, 0))
+            found = [side if side is None else ucum.canonical_float(code, Decimal(side)) for side in sides]
+            known = found[0] or found[1]
+            if known is not None:
+                here = low if found[0] is None else found[0][1]
+                there = high if found[1] is None else found[1][1]
+                values.quantity.add((canonical_number(number), here, there, known[0], 0))
 
 
 CONVERTERS: dict[str, Convert] = {
