@@ -24,7 +24,7 @@ from tests.promises.mutations import CANARY, Queries, body, good_bundle, mutate
 
 ONLY = os.environ.get("CART_FHIR_FUZZ")
 CASES = range(int(ONLY), int(ONLY) + 1) if ONLY else range(10_000 if os.environ.get("CART_FHIR_SOAK") else 200)
-SECONDS = 5.0
+SECONDS = 30.0
 FHIR = {"content-type": "application/fhir+json"}
 EXCEPTIONS = [
     name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)

