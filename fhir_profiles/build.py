@@ -8,6 +8,7 @@ Needs Node 18 or newer; npm fetches the locked SUSHI once. Exit code 1: an error
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import shutil
@@ -16,6 +17,8 @@ import sys
 import tarfile
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -30,6 +33,15 @@ NO_SUSHI = 3
 def digest(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Two builds at once prepare one after the other."""
+    WORK.mkdir(exist_ok=True)
+    with (WORK / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def install() -> None:
@@ -51,7 +63,6 @@ def unpack() -> Path:
     """The home folder whose package cache holds the R4 core definitions; a changed archive makes a new one."""
     home = WORK / f"home-{digest(CORE)[:12]}"
     if not home.is_dir():
-        WORK.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=WORK) as new:
             core = Path(new, "home", ".fhir", "packages", "hl7.fhir.r4.core#4.0.1")
             with tarfile.open(CORE) as archive:
@@ -103,8 +114,9 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=COMPILED, help="folder of the compiled resources")
     output = parser.parse_args().output.resolve()
     start = time.monotonic()
-    install()
-    home = unpack()
+    with alone():
+        install()
+        home = unpack()
     with tempfile.TemporaryDirectory(dir=WORK) as new:
         code = compile_into(Path(new), home)
         if code:

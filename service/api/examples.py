@@ -169,6 +169,54 @@ OPERATIONS: dict[str, Operation] = {
         errors=(400, 404, 406, 413, 415),
         answer=FOUND,
     ),
+    "searchCompartment": Operation(
+        "Search inside a compartment",
+        "What belongs to one Patient, Encounter, Device, Practitioner or RelatedPerson, of one type, with all its "
+        "search parameters. The example: the laboratory values of ISIKOK19-001, the latest first.",
+        INSTANCE,
+        (
+            path("type", "Patient", "The type of the compartment"),
+            path("id", PATIENT),
+            path("within", "Observation", "The type that is searched"),
+            Parameter("category", "system|code", "laboratory"),
+            Parameter("_sort", "Search parameters, with `-` the greatest first", "-date"),
+            COUNT,
+        ),
+        errors=(400, 404, 406),
+        answer=FOUND,
+    ),
+    "searchCompartmentByPost": Operation(
+        "Search inside a compartment by form",
+        "The same as GET, with the parameters in the body. The example: the toxicities of ISIKOK19-001.",
+        INSTANCE,
+        (path("type", "Patient"), path("id", PATIENT), path("within", "AdverseEvent")),
+        form="_count=5&_total=accurate",
+        errors=(400, 404, 406, 413, 415),
+        answer=FOUND,
+    ),
+    "searchCompartmentAll": Operation(
+        "Search a whole compartment",
+        "Everything that belongs to one resource, of all types or those that `_type` names, with the parameters that "
+        "they all have. The example: what was done to ISIKOK19-001.",
+        INSTANCE,
+        (
+            path("type", "Patient"),
+            path("id", PATIENT),
+            Parameter("_type", "Types with commas between them", "Procedure,MedicationAdministration"),
+            COUNT,
+        ),
+        errors=(400, 404, 406),
+        answer=FOUND,
+    ),
+    "searchCompartmentAllByPost": Operation(
+        "Search a whole compartment by form",
+        "The same as GET, with the parameters in the body.",
+        INSTANCE,
+        (path("type", "Patient"), path("id", PATIENT)),
+        form="_count=5&_type=Procedure,Observation",
+        errors=(400, 404, 406, 413, 415),
+        answer=FOUND,
+    ),
     "create": Operation(
         "Create a resource",
         "The server gives the id; one in the body is ignored. With `If-None-Exist` a match answers 200 and nothing "
@@ -217,8 +265,8 @@ OPERATIONS: dict[str, Operation] = {
     "transaction": Operation(
         "Transaction or batch",
         "A `transaction` succeeds or fails as a whole, whatever the order of its entries; `urn:uuid` links are "
-        "replaced by the ids given. A `batch` answers entry by entry. The first example is what a hospital posts "
-        "after an infusion: patient, lymphoma, infusion, ferritin, CRS. The broken one names entry and element.",
+        "replaced by the ids given. A `batch` answers entry by entry, and also takes histories and "
+        "operations. The first example is what a hospital posts after an infusion: patient, lymphoma, infusion, ferritin, CRS. The broken one names entry and element.",
         SYSTEM,
         (PREFER,),
         (
@@ -228,6 +276,27 @@ OPERATIONS: dict[str, Operation] = {
         ),
         errors=(400, 404, 406, 409, 412, 413, 415, 422, 503),
         answer=ANSWERED,
+    ),
+    "searchSystem": Operation(
+        "Search several types",
+        "All types, or those that `_type` names, with the parameters that they all have (`_id`, `_lastUpdated`, "
+        "`_profile`, `_tag`, `_security`, `_source` for all). The example: what was stored last of two types.",
+        SYSTEM,
+        (
+            Parameter("_type", "Types with commas between them", "Procedure,AdverseEvent"),
+            Parameter("_sort", "Search parameters, with `-` the greatest first", "-_lastUpdated"),
+            COUNT,
+        ),
+        errors=(400, 406),
+        answer=FOUND,
+    ),
+    "searchSystemByPost": Operation(
+        "Search several types by form",
+        "The same as GET, with the parameters in the body.",
+        SYSTEM,
+        form="_count=5&_type=ResearchStudy,Group&_total=accurate",
+        errors=(400, 406, 413, 415),
+        answer=FOUND,
     ),
     "historySystem": Operation(
         "History of everything",

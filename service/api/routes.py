@@ -70,7 +70,16 @@ TABLE: tuple[tuple[Interaction, Handler], ...] = (
     (Interaction("vread", "GET", ONE + "/_history/{version:fhir_id}", ("vread",)), vread),
     (Interaction("historyInstance", "GET", ONE + "/_history", ("history-instance",)), history_instance),
     (Interaction("historyType", "GET", ANY + "/_history", ("history-type",)), history_type),
+    (Interaction("searchCompartment", "GET", ONE + "/{within:type_name}", compartment=True), search),
+    (
+        Interaction("searchCompartmentByPost", "POST", ONE + "/{within:type_name}/_search", compartment=True),
+        search_by_post,
+    ),
+    (Interaction("searchCompartmentAll", "GET", ONE + "/*", compartment=True), search),
+    (Interaction("searchCompartmentAllByPost", "POST", ONE + "/_search", compartment=True), search_by_post),
     (Interaction("transaction", "POST", BASE, ("transaction", "batch")), transaction),
+    (Interaction("searchSystem", "GET", BASE, ("search-system",)), search),
+    (Interaction("searchSystemByPost", "POST", BASE + "/_search", ("search-system",)), search_by_post),
     (Interaction("historySystem", "GET", BASE + "/_history", ("history-system",)), history_system),
     (Interaction("metadata", "GET", BASE + "/metadata"), metadata),
 )

@@ -8,12 +8,12 @@ from starlette.requests import Request
 
 from service.api.server import server_of
 from service.errors import PreconditionFailed
-from service.fhir.search import Query
+from service.fhir.conditions import Query, Scope
 
 
 def selective(request: Request, type_: str, pairs: Sequence[tuple[str, str]]) -> Query:
     """The Query of a conditional interaction. Raises BadRequest; PreconditionFailed when nothing is chosen."""
-    query = server_of(request).query(type_, pairs, "strict")
+    query = server_of(request).query(Scope(type_), pairs, "strict")
     if not query.conditions:
         raise PreconditionFailed("The criteria choose nothing: at least one search parameter is needed")
     return query

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -16,8 +16,8 @@ from service.conformance.definitions import Definitions
 from service.conformance.validator import Validator
 from service.errors import BadRequest, NotFound
 from service.fhir import search
+from service.fhir.conditions import Query, Scope
 from service.fhir.criteria import Terms
-from service.fhir.search import Query
 from service.settings import Settings
 from service.store.database import Database
 
@@ -45,9 +45,12 @@ class Server:
             raise NotFound("R4 has no such resource type", code="not-supported", rule="unknown-type")
         return name
 
-    def query(self, type_: str, pairs: Sequence[tuple[str, str]], handling: str) -> Query:
-        """The parsed search of `pairs`. Raises BadRequest."""
-        return parse_search(self.settings, self.definitions, type_, pairs, handling, self.database.terms)
+    def query(self, scope: Scope, pairs: Sequence[tuple[str, str]], handling: str) -> Query:
+        """The parsed search of `pairs`. Raises BadRequest; NotFound for a type that is none or has no compartment."""
+        for name in (scope.type, scope.compartment and scope.compartment[0]):
+            if name is not None and name not in self.definitions.resource_types:
+                raise NotFound("R4 has no such resource type", code="not-supported", rule="unknown-type")
+        return parse_search(self.settings, self.definitions, scope, pairs, handling, self.database.terms)
 
     def base(self, request: Request) -> str:
         """The FHIR base without a trailing slash: as configured, else as the client addressed us."""
@@ -59,14 +62,17 @@ class Server:
 def parse_search(
     settings: Settings,
     definitions: Definitions,
-    type_: str,
+    scope: Scope,
     pairs: Sequence[tuple[str, str]],
     handling: str,
     terms: Terms | None = None,
 ) -> Query:
-    """The Query of `pairs` under these settings; `terms` answers `:in` and `:below`. Raises BadRequest."""
-    return search.parse(
-        type_,
+    """The Query of `pairs` under these settings; `terms` answers `:in` and `:below`.
+
+    Raises BadRequest; NotFound for a compartment that R4 does not know.
+    """
+    query = search.parse(
+        scope.type,
         pairs,
         definitions.search_parameters,
         zone=ZoneInfo(settings.time_zone),
@@ -74,7 +80,15 @@ def parse_search(
         default_count=settings.default_page_size,
         max_count=settings.max_page_size,
         terms=terms,
+        types=definitions.resource_types,
     )
+    if scope.compartment is not None:
+        name, id_ = scope.compartment
+        if name not in definitions.compartments:
+            text = f"There is no compartment of {name}, only of {', '.join(sorted(definitions.compartments))}"
+            raise NotFound(text, code="not-supported", rule="unknown-compartment")
+        query = search.within(query, name, id_, definitions.compartments[name], definitions.search_parameters)
+    return replace(query, path=scope.path)
 
 
 @lru_cache(maxsize=256)

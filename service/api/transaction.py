@@ -11,15 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import body, conditions, formats, idempotency
+from service.api.forward import forward
 from service.api.patch import check_of, read_patch_of
 from service.api.replies import Reply
 from service.api.search import render
 from service.api.server import Server, server_of
-from service.errors import BadRequest, CartFhirError, Issue, NotFound, Unprocessable
+from service.errors import BadRequest, CartFhirError, Issue, Unprocessable
 from service.fhir import bundle
 from service.fhir.bundle import Entry
+from service.fhir.conditions import Query, Scope
 from service.fhir.operations import Applied, Plan, Read, Result, Search
-from service.fhir.search import Query
 
 
 async def transaction(request: Request) -> Response:
@@ -44,10 +45,8 @@ async def transaction(request: Request) -> Response:
 def _understood(server: Server, content: bytes, base: str, xml: bool) -> tuple[str, list[Entry], list[list[Issue]]]:
     """The kind of the bundle, its entries, and what the validator has against the resource of each."""
 
-    def query(type_: str, pairs: list[tuple[str, str]], strict: bool) -> Query:
-        if type_ not in server.definitions.resource_types:
-            raise NotFound("R4 has no such resource type", code="not-supported", rule="unknown-type")
-        return server.query(type_, pairs, "strict" if strict else "lenient")
+    def query(scope: Scope, pairs: list[tuple[str, str]], strict: bool) -> Query:
+        return server.query(scope, pairs, "strict" if strict else "lenient")
 
     value = body.an_object(content, server, xml)
     entries = bundle.parse(value, query, base, server.settings.max_bundle_entries, read_patch_of(server))
@@ -55,7 +54,7 @@ def _understood(server: Server, content: bytes, base: str, xml: bool) -> tuple[s
 
 
 def _errors(server: Server, entry: Entry) -> list[Issue]:
-    if entry.resource is None:
+    if entry.resource is None or entry.forward is not None:
         return []
     found = server.validator.check(_without_id(entry))
     return [issue for issue in found if issue.severity == "error"]
@@ -98,7 +97,7 @@ async def _each(request: Request, entries: list[Entry], found: list[list[Issue]]
         chosen = [
             number
             for number, (entry, result) in enumerate(zip(entries, results, strict=True))
-            if result is None and isinstance(entry.operation, (Read, Search)) == reads
+            if result is None and (entry.forward is not None or isinstance(entry.operation, (Read, Search))) == reads
         ]
         done = await asyncio.gather(*(_apply(request, entries[number], base) for number in chosen))
         for number, result in zip(chosen, done, strict=True):
@@ -117,6 +116,8 @@ def _refusal(server: Server, entry: Entry, issues: list[Issue]) -> CartFhirError
 
 async def _apply(request: Request, entry: Entry, base: str) -> Result:
     server, operation = server_of(request), entry.operation
+    if entry.forward is not None:
+        return await forward(request, entry)
     assert operation is not None  # an entry without one has an error
     try:
         if isinstance(operation, Search):

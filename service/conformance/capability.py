@@ -18,12 +18,13 @@ BASE = "https://cart-fhir.example/fhir"
 RESOURCE = {
     "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "create", "search-type",
 }  # fmt: skip
-SYSTEM = {"transaction", "batch", "history-system"}
+SYSTEM = {"transaction", "batch", "history-system", "search-system"}
 
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """What one route does: the R4 `codes` it answers, `conditional` when it works by criteria.
+    """What one route does: the R4 `codes` it answers, `conditional` when it works by criteria, `compartment` when it
+    searches inside one.
 
     Of an operation, `definition` is the canonical and `of` the type it belongs to (`Resource`: every type; `system`).
     """
@@ -33,6 +34,7 @@ class Interaction:
     path: str
     codes: tuple[str, ...] = ()
     conditional: bool = False
+    compartment: bool = False
     definition: str = ""
     of: str = ""
 
@@ -58,6 +60,11 @@ def statement(definitions: Definitions, interactions: Iterable[Interaction]) -> 
     system = _operations(offered, ("system",))
     if system:
         rest["operation"] = system
+    if any(interaction.compartment for interaction in offered):
+        names = sorted(definitions.compartments)
+        rest["compartment"] = [
+            f"http://hl7.org/fhir/CompartmentDefinition/{name[0].lower()}{name[1:]}" for name in names
+        ]
     return {**_head(), "rest": [rest]}
 
 

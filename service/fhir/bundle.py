@@ -13,8 +13,10 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from service.errors import BadRequest, CartFhirError, Issue
+from service.fhir.conditions import Query, Scope
 from service.fhir.json import encode
 from service.fhir.operations import (
+    Answer,
     Applied,
     Create,
     Delete,
@@ -28,21 +30,27 @@ from service.fhir.operations import (
     Update,
 )
 from service.fhir.patch import Document, ReadPatch
-from service.fhir.search import Query
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _URL = re.compile(
-    r"(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64})(?:/_history/(?P<version>\d{1,18}))?)?(?:\?(?P<query>.*))?\Z",
+    r"(?:(?P<type>[A-Z][A-Za-z]+)(?:/(?P<id>[A-Za-z0-9\-.]{1,64})"
+    r"(?:/_history/(?P<version>\d{1,18})|/(?P<within>[A-Z][A-Za-z]+|\*))?)?)?(?:\?(?P<query>.*))?\Z",
     re.DOTALL,
 )
+# What the service answers and no plan knows: a history, an operation, the CapabilityStatement, a part of a resource.
+_OTHER = re.compile(r"(?:[A-Za-z0-9\-./]*/)?(?:_history|\$[a-z\-]+|metadata)(?:\?.*)?\Z", re.DOTALL)
+_SHOWN = ("_format", "_pretty")
 _ETAG = re.compile(r'(?:W/)?"?(\d{1,18})"?\Z')
 
-ParseQuery = Callable[[str, list[tuple[str, str]], bool], Query]  # (type, pairs, strict)
+ParseQuery = Callable[[Scope, list[tuple[str, str]], bool], Query]  # (where, pairs, strict)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry: what it asks for, or why it cannot be understood. `resource` is what it sends, to be validated."""
+    """One entry: what it asks for, or why it cannot be understood. `resource` is what it sends, to be validated.
+
+    Instead of an operation it may have an address to `forward` to, under the FHIR base, with `resource` as the body.
+    """
 
     place: str
     method: str
@@ -50,6 +58,7 @@ class Entry:
     error: CartFhirError | None = None
     resource: dict[str, Any] | None = None
     if_none_match: int | None = None
+    forward: str | None = None
 
 
 def parse(
@@ -81,6 +90,12 @@ def _instead(body: dict[str, Any]) -> str:
 def transaction(entries: Sequence[Entry], base: str, issues: Sequence[Issue] = ()) -> Plan:
     """All entries as one plan. Raises one BadRequest with every entry's error and the `issues` found elsewhere."""
     errors = [issue for entry in entries if entry.error for issue in entry.error.issues]
+    text = "A history, an operation or a part of a resource is asked for alone or in a batch"
+    errors += [
+        Issue("not-supported", text, f"{entry.place}.request.url", "only-in-batch")
+        for entry in entries
+        if entry.forward
+    ]
     if errors or issues:
         raise BadRequest(issues=[*errors, *issues])
     operations = tuple(entry.operation for entry in entries if entry.operation is not None)
@@ -115,16 +130,28 @@ class _EntryReader:
         if method not in METHODS:
             text = f"request.method is one of {', '.join(METHODS)}"
             raise BadRequest(text, expression=f"{place}.request.method", code="value", rule="code-invalid")
-        match = _URL.match(url.removeprefix(self.base).lstrip("/")) if isinstance(url, str) else None
-        if match is None:
+        address = url.removeprefix(self.base[:-1]).lstrip("/") if isinstance(url, str) else ""
+        resource = entry.get("resource")
+        if self._forwarded(method, address):
+            body = resource if isinstance(resource, dict) else None
+            return Entry(place, method, None, None, body, _etag(place, request, "ifNoneMatch"), address)
+        match = _URL.match(address) if address else None
+        if match is None or (method not in ("GET", "HEAD") and (match["within"] or not match["type"])):
             text = "request.url is [type], [type]/[id], [type]/[id]/_history/[version] or [type]?[query]"
             raise BadRequest(text, expression=f"{place}.request.url", code="value", rule="malformed-url")
         full_url = self._full_url(place, entry.get("fullUrl"))
-        resource = entry.get("resource")
         if method in ("POST", "PUT"):
             resource = _sent(place, resource, match["type"])
         operation = self._operation(place, method, match, request, resource, full_url)
         return Entry(place, method, operation, None, resource, _etag(place, request, "ifNoneMatch"))
+
+    def _forwarded(self, method: str, address: str) -> bool:
+        """Whether the entry asks for what only the service's own address answers."""
+        if method in ("GET", "HEAD") and (match := _URL.match(address)) is not None:
+            of_one = match["id"] is not None and match["within"] is None
+            return of_one and any(name not in _SHOWN for name, _ in _pairs(match["query"] or ""))
+        found = _OTHER.match(address)
+        return found is not None and (method in ("GET", "HEAD") or (method == "POST" and "$" in address))
 
     def _full_url(self, place: str, full_url: Any) -> str | None:
         if not isinstance(full_url, str):
@@ -140,8 +167,10 @@ class _EntryReader:
     ) -> Operation:
         type_, id_ = url["type"], url["id"]
         if method in ("GET", "HEAD"):
-            if id_ is None:
-                return Search(self.parse_query(type_, _pairs(url["query"] or ""), False))
+            if id_ is None or url["within"]:
+                within = url["within"] if url["within"] != "*" else None
+                scope = Scope(type_) if id_ is None else Scope(within, (type_, id_))
+                return Search(self.parse_query(scope, _pairs(url["query"] or ""), False))
             return Read(type_, id_, int(url["version"]) if url["version"] else None)
         if url["version"]:
             raise BadRequest("A version cannot be changed", expression=f"{place}.request.url", rule="malformed-url")
@@ -186,7 +215,7 @@ class _EntryReader:
         if id_ is not None:
             return None
         try:
-            query = self.parse_query(type_, _pairs(text or ""), True)
+            query = self.parse_query(Scope(type_), _pairs(text or ""), True)
         except CartFhirError as error:
             issues = [Issue(i.code, i.text, f"{place}.{element}", i.rule) for i in error.issues]
             raise BadRequest(issues=issues) from None
@@ -223,7 +252,7 @@ def _etag(place: str, request: dict[str, Any], name: str) -> int | None:
 def respond(
     kind: str,
     entries: Sequence[Entry],
-    results: Sequence[Applied | CartFhirError],
+    results: Sequence[Applied | Answer | CartFhirError],
     base: str,
     returns: str,
     render: Callable[[SearchPage, Query], bytes],
@@ -243,7 +272,7 @@ def respond(
 
 def _response(
     entry: Entry,
-    result: Applied | CartFhirError,
+    result: Applied | Answer | CartFhirError,
     base: str,
     returns: str,
     render: Callable[[SearchPage, Query], bytes],
@@ -251,6 +280,8 @@ def _response(
     if isinstance(result, CartFhirError):
         return encode({"response": {"status": _status(result.status), "outcome": result.outcome()}})
     response: dict[str, Any] = {"status": _status(result.status)}
+    if isinstance(result, Answer):
+        return _answered(result, response)
     if result.page is not None:
         assert isinstance(entry.operation, Search)
         return b'{"resource":%b,"response":%b}' % (render(result.page, entry.operation.query), encode(response))
@@ -272,6 +303,16 @@ def _response(
         body,
         encode(response),
     )
+
+
+def _answered(answer: Answer, response: dict[str, Any]) -> bytes:
+    if answer.etag is not None:
+        response["etag"] = answer.etag
+    if not answer.content:
+        return encode({"response": response})
+    if answer.status < 400:
+        return b'{"resource":%b,"response":%b}' % (answer.content, encode(response))
+    return b'{"response":%b,"outcome":%b}}' % (encode(response)[:-1], answer.content)
 
 
 def _place(stored: Stored, base: str) -> dict[str, Any]:

@@ -87,10 +87,26 @@ class Include:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Where a search looks: in one `type` (None: in several), inside one compartment such as ("Patient", id)."""
+
+    type: str | None = None
+    compartment: tuple[str, str] | None = None
+
+    @property
+    def path(self) -> str:
+        """The address of the search under the FHIR base, without a query."""
+        if self.compartment is None:
+            return self.type or ""
+        return f"{'/'.join(self.compartment)}/{self.type or '*'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """A search of one type. `ignored` names what was not understood; `link` is what `self` shows.
 
-    A search of several types has the type "" and one Query for each of them in `parts`.
+    A search of several types has the type "" and one Query for each of them in `parts`. `path` is its address
+    under the FHIR base.
     """
 
     type: str
@@ -103,6 +119,7 @@ class Query:
     ignored: tuple[str, ...] = ()
     link: tuple[tuple[str, str], ...] = ()
     parts: tuple[Query, ...] = ()
+    path: str = ""
 
 
 def chained(condition: Condition) -> bool:

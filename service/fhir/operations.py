@@ -168,7 +168,16 @@ class Applied:
         return {"created": 201, "deleted": 204, "absent": 204}.get(self.outcome, 200)
 
 
-Result = Applied | CartFhirError
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an entry was answered that is no operation of a plan: the HTTP status, and the JSON of a resource or b""."""
+
+    status: int
+    content: bytes
+    etag: str | None = None
+
+
+Result = Applied | Answer | CartFhirError
 
 
 def plan_of(*operations: Operation, places: Sequence[str] = ()) -> Plan:

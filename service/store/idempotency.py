@@ -15,7 +15,7 @@ import msgspec
 
 from service.errors import CartFhirError, Issue, Unprocessable
 from service.fhir.dates import moment
-from service.fhir.operations import Applied, Once, Result, SearchPage, Stored
+from service.fhir.operations import Answer, Applied, Once, Result, SearchPage, Stored
 from service.store.drafts import Prepared
 from service.store.engine import Connection
 
@@ -100,6 +100,8 @@ def _packed(result: Result) -> dict[str, Any]:
     if isinstance(result, CartFhirError):
         issues = [asdict(issue) for issue in result.issues]
         return {"error": type(result).__name__, "issues": issues, "headers": result.headers}
+    if isinstance(result, Answer):
+        return {"status": result.status, "content": result.content, "etag": result.etag}
     row: dict[str, Any] = {"outcome": result.outcome}
     if result.stored is not None:
         row["at"] = _place(result.stored)
@@ -121,6 +123,8 @@ def _unpacked(row: dict[str, Any], versions: dict[Place, Stored]) -> Result:
         kinds = {kind.__name__: kind for kind in CartFhirError.__subclasses__()}
         issues = [Issue(**issue) for issue in row["issues"]]
         return kinds.get(row["error"], CartFhirError)(issues=issues, headers=row["headers"])
+    if "status" in row:
+        return Answer(**row)
     stored = versions[tuple(row["at"])] if "at" in row else None
     page = None
     if "matches" in row:

@@ -13,6 +13,7 @@ from service.api.openapi import document, plain
 from service.app import create_app
 from service.conformance import capability
 from service.conformance.definitions import Definitions
+from service.fhir.conditions import Scope
 from service.fhir.json import encode
 from service.settings import Settings
 
@@ -50,7 +51,7 @@ def test_openapi_describes_every_route_and_no_other() -> None:
 def test_every_described_path_is_answered() -> None:
     routes = create_app(Settings()).router.routes
     for path in described()["paths"]:
-        address = re.sub(r"\{\w+\}", "1", path.replace("{type}", "Patient"))
+        address = re.sub(r"\{\w+\}", "1", path.replace("{type}", "Patient").replace("{within}", "Observation"))
         scope = {"type": "http", "method": "GET", "path": address, "root_path": ""}
         assert any(route.matches(scope)[0] is not Match.NONE for route in routes), path
 
@@ -130,5 +131,5 @@ def test_capability_statement_lists_only_what_is_searchable(definitions: Definit
     for resource in statement["rest"][0]["resource"]:
         for parameter in resource.get("searchParam", []):
             pair = (f"{parameter['name']}:missing", "true")
-            query = parse_search(Settings(), definitions, resource["type"], [pair], "strict")
+            query = parse_search(Settings(), definitions, Scope(resource["type"]), [pair], "strict")
             assert len(query.conditions) == 1

@@ -12,6 +12,7 @@ from typing import Any
 from service.api.operations.message import HEADER, Message
 from service.api.server import Server
 from service.errors import CartFhirError, Issue, Unprocessable
+from service.fhir.conditions import Scope
 from service.fhir.operations import Plan, Update
 
 SYSTEM = "https://cart-fhir.example/fhir/CodeSystem/message-event"
@@ -30,7 +31,7 @@ def record_update(server: Server, message: Message, base: str) -> Plan:
     for place, entry in message.entries:
         resource = {key: value for key, value in entry.get("resource", {}).items() if key != "id"}
         try:
-            where = server.query(resource["resourceType"], [_condition(server, place, resource)], "strict")
+            where = server.query(Scope(resource["resourceType"]), [_condition(server, place, resource)], "strict")
         except CartFhirError as error:
             issues += error.issues
             continue

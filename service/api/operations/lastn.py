@@ -14,9 +14,9 @@ from service.api import bundles, conditions, formats, replies
 from service.api.operations.inputs import number
 from service.api.server import Server, server_of
 from service.errors import BadRequest
+from service.fhir.conditions import Query, Scope
 from service.fhir.json import decode
 from service.fhir.operations import SearchPage, Stored
-from service.fhir.search import Query
 
 WHOSE = frozenset({"patient", "subject"})
 TYPE = "Observation"
@@ -50,7 +50,7 @@ def _query(server: Server, criteria: list[tuple[str, str]], handling: str) -> Qu
     if fixed:
         raise BadRequest(f"$lastn does not take {fixed[0]}", code="not-supported", rule="unknown-parameter")
     count = ("_count", str(server.settings.max_page_size))
-    return server.query(TYPE, [*criteria, ("_sort", "-date"), count], handling)
+    return server.query(Scope(TYPE), [*criteria, ("_sort", "-date"), count], handling)
 
 
 async def _newest_first(server: Server, query: Query) -> AsyncIterator[Stored]:
