@@ -266,7 +266,8 @@ OPERATIONS: dict[str, Operation] = {
         "Transaction or batch",
         "A `transaction` succeeds or fails as a whole, whatever the order of its entries; `urn:uuid` links are "
         "replaced by the ids given. A `batch` answers entry by entry, and also takes histories and "
-        "operations. The first example is what a hospital posts after an infusion: patient, lymphoma, infusion, ferritin, CRS. The broken one names entry and element.",
+        "operations. The first example is what a hospital posts after an infusion: patient, lymphoma, infusion, "
+        "ferritin, CRS. The broken one names entry and element.",
         SYSTEM,
         (PREFER,),
         (
