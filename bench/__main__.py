@@ -16,11 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 from bench import resources
 from bench.client import Load, load, request
+from bench.report import Report
 from bench.rows import plain_rate
 from bench.scale import measure, postgresql
 from bench.server import bare_route, service
@@ -30,17 +29,16 @@ CLIENTS = (1, 8, 32)
 
 
 def main() -> None:
-    """Runs everything on SQLite, then on PostgreSQL, then both with many Observations, and prints one table."""
-    table = Table("what", "clients", "per second", "p50 ms", "p95 ms", "p99 ms", "beside the yardstick")
+    """Runs everything on SQLite, then on PostgreSQL, then both with many Observations, and prints line by line."""
+    report = Report()
     with tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name:
-        asyncio.run(_sqlite(Path(name), table))
-    asyncio.run(_postgresql(table))
+        asyncio.run(_sqlite(Path(name), report))
+    asyncio.run(_postgresql(report))
     sizes = [int(size) for size in os.environ.get("BENCH_OBSERVATIONS", "100000").split(",") if size]
-    asyncio.run(measure(sizes, table))
-    Console(width=130).print(table)
+    asyncio.run(measure(sizes, report))
 
 
-async def _sqlite(folder: Path, table: Table) -> None:
+async def _sqlite(folder: Path, report: Report) -> None:
     path = folder / "cart-fhir.sqlite"
     with service(folder, f"sqlite:///{path}") as (port, process, ready):
         await load(port, iter([request("POST", "/fhir", resources.patients())]), 1)
@@ -48,25 +46,25 @@ async def _sqlite(folder: Path, table: Table) -> None:
         memory = psutil.Process(process.pid).memory_info().rss / 2**20
         plain = plain_rate(path, folder, TRANSACTIONS * ENTRIES + 100)
         rate = bundles.rate * ENTRIES
-        _row(
-            table, "SQLite: resources in transactions of 100", 4, bundles, f"{rate / plain:.2f} of plain rows", ENTRIES
+        report.load(
+            "SQLite: resources in transactions of 100", 4, bundles, f"{rate / plain:.2f} of plain rows", ENTRIES
         )
-        table.add_row("yardstick: the same rows by executemany", "1", f"{plain:,.0f}")
+        report.fact("yardstick: the same rows by executemany", f"{plain:,.0f}")
         for clients in CLIENTS:
-            _row(table, "SQLite: creates", clients, await _creates(port, clients))
+            report.load("SQLite: creates", clients, await _creates(port, clients))
         ids, body = _ids(port)
         bare = await _bare(body)
         for clients in CLIENTS:
             reads = await load(port, iter([request("GET", f"/fhir/Observation/{id_}") for id_ in ids]), clients)
             ratio = f"{reads.rate / bare[clients].rate:.2f} of the bare route"
-            _row(table, "SQLite: reads", clients, reads, ratio)
+            report.load("SQLite: reads", clients, reads, ratio)
         for clients, yardstick in bare.items():
-            _row(table, "yardstick: bare FastAPI route", clients, yardstick)
-        table.add_row("SQLite: ready after, s", "", f"{ready:.2f}")
-        table.add_row("SQLite: resident memory after the transactions, MB", "", f"{memory:.0f}")
+            report.load("yardstick: bare FastAPI route", clients, yardstick)
+        report.fact("SQLite: ready after, s", f"{ready:.2f}")
+        report.fact("SQLite: resident memory after the transactions, MB", f"{memory:.0f}")
 
 
-async def _postgresql(table: Table) -> None:
+async def _postgresql(report: Report) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name,
         postgresql(Path(name)) as url,
@@ -74,12 +72,12 @@ async def _postgresql(table: Table) -> None:
     ):
         await load(port, iter([request("POST", "/fhir", resources.patients())]), 1)
         bundles = await _transactions(port)
-        _row(table, "PostgreSQL: resources in transactions of 100", 4, bundles, "", ENTRIES)
+        report.load("PostgreSQL: resources in transactions of 100", 4, bundles, "", ENTRIES)
         for clients in CLIENTS:
-            _row(table, "PostgreSQL: creates", clients, await _creates(port, clients))
+            report.load("PostgreSQL: creates", clients, await _creates(port, clients))
         ids, _ = _ids(port)
         reads = await load(port, iter([request("GET", f"/fhir/Observation/{id_}") for id_ in ids[:3000]]), 8)
-        _row(table, "PostgreSQL: reads", 8, reads)
+        report.load("PostgreSQL: reads", 8, reads)
 
 
 async def _transactions(port: int) -> Load:
@@ -112,11 +110,6 @@ def _checked(result: Load, status: int) -> Load:
     if set(result.statuses) != {status}:
         raise SystemExit(f"expected only {status}, got {result.statuses}")
     return result
-
-
-def _row(table: Table, what: str, clients: int, result: Load, ratio: str = "", times: int = 1) -> None:
-    percentiles = [f"{result.percentile(share):.1f}" for share in (0.5, 0.95, 0.99)]
-    table.add_row(what, str(clients), f"{result.rate * times:,.0f}", *percentiles, ratio)
 
 
 if __name__ == "__main__":
