@@ -24,7 +24,7 @@ from bench.rows import plain_rate
 from bench.scale import measure, postgresql
 from bench.server import bare_route, service
 
-TRANSACTIONS, ENTRIES, CREATES, READS = 100, 100, 3000, 10000
+TRANSACTIONS, ENTRIES, CREATES, READS = 300, 100, 3000, 10000
 CLIENTS = (1, 8, 32)
 
 
