@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
+MAX_VALUE_SET = CORE + "elementdefinition-maxValueSet"
 # Checked natively on every element or resource: no need to carry thousands of copies.
 NATIVE_EVERYWHERE = frozenset({"ele-1", "ext-1", "dom-2", "dom-3", "dom-4", "dom-5", "dom-6"})
 
@@ -44,7 +45,10 @@ class Slicing(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Element(msgspec.Struct, array_like=True, frozen=True):
-    """One ElementDefinition. `fixed` and `pattern` hold (type, value) or nothing; `binding` (strength, value set)."""
+    """One ElementDefinition. `fixed` and `pattern` hold (type, value) or nothing; `binding` (strength, value set).
+
+    `max_value_set` is what codes must come from though the binding itself is not required.
+    """
 
     id: str
     path: str
@@ -62,6 +66,7 @@ class Element(msgspec.Struct, array_like=True, frozen=True):
     bounds: tuple[Any, Any] | None = None
     modifier: bool = False
     summary: bool = False
+    max_value_set: str = ""
 
 
 class Structure(msgspec.Struct, array_like=True, frozen=True):
@@ -160,7 +165,15 @@ def _element(source: dict[str, Any]) -> Element:
         bounds if bounds != (None, None) else None,
         source.get("isModifier", False),
         source.get("isSummary", False),
+        _max_value_set(binding) if binding else "",
     )
+
+
+def _max_value_set(binding: dict[str, Any]) -> str:
+    for extension in binding.get("extension", ()):
+        if extension.get("url") == MAX_VALUE_SET:
+            return canonical(extension.get("valueCanonical") or extension.get("valueUri") or "")
+    return ""
 
 
 def _choice(source: dict[str, Any], prefix: str) -> tuple[str, Any] | None:
