@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+ISSUE_SOURCE = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-source"
 ERROR_SYSTEM = "https://cart-fhir.example/fhir/CodeSystem/error"
 
 # https://hl7.org/fhir/R4/valueset-issue-type.html
@@ -61,6 +62,8 @@ class Issue:
     def as_fhir(self) -> dict[str, Any]:
         """An `OperationOutcome.issue` element."""
         issue: dict[str, Any] = {"severity": self.severity, "code": self.code}
+        if self.source:
+            issue = {"extension": [{"url": ISSUE_SOURCE, "valueString": self.source}], **issue}
         if self.rule:
             issue["details"] = {"coding": [{"system": ERROR_SYSTEM, "code": self.rule}], "text": self.text}
         issue["diagnostics"] = self.text

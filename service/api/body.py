@@ -14,9 +14,11 @@ from service.api.server import Server, server_of
 from service.conformance.xml import from_xml
 from service.errors import BadRequest, Issue, TooLarge
 from service.fhir.json import decode
+from service.fhir.positions import Steps
 
 CONTENT = "cart_fhir.content"  # where a body that was read stays for whoever asks again
 DRAIN_SECONDS, DRAIN_PAUSE = 5, 0.5  # in all, and for the next piece
+ROOT = "cart_fhir.root"  # where in the body the expressions of errors start, once that is known
 LARGE = 64 * 1024  # bytes; parsing and checking more than this happens beside the event loop
 
 T = TypeVar("T")
@@ -44,6 +46,14 @@ async def raw(request: Request) -> bytes:
     return request.scope[CONTENT]
 
 
+def speaks_of(request: Request, root: Steps | None = ()) -> None:
+    """Says that the expressions of errors start at `root` of the body, so that their places in it can be told.
+
+    None: they speak of something else.
+    """
+    request.scope[ROOT] = root
+
+
 async def _too_large(request: Request, limit: int) -> TooLarge:
     """The refusal, once a body that is not far over the limit has run out: else its client would see a broken
     connection instead of the answer. Nothing of it is kept, and who waits to be asked for it is not asked."""
@@ -66,6 +76,7 @@ async def resource(request: Request, type_: str, keep_id: bool) -> dict[str, Any
     formats.check_content_type(request)
     server, xml = server_of(request), formats.sends_xml(request)
     content = await raw(request)
+    speaks_of(request)
 
     def parsed() -> dict[str, Any]:
         value = an_object(content, server, xml)

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, formats, replies
+from service.api import body, formats, places, replies
 from service.api.server import server_of
 from service.conformance.xml import to_xml
 from service.errors import CartFhirError, NotAcceptable
@@ -44,7 +44,7 @@ async def represented(request: Request, response: Response) -> Response:
 
 async def failed(request: Request, error: CartFhirError) -> Response:
     """The outcome of an error; in JSON where the client asks for what nobody speaks."""
-    response = replies.failure(error)
+    response = replies.failure(await places.in_error(request, error))
     try:
         return await represented(request, response)
     except NotAcceptable:

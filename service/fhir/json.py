@@ -6,12 +6,17 @@ FHIR: "the precision of the decimal value has significance" (https://hl7.org/fhi
 from __future__ import annotations
 
 import json as stdlib_json
+from collections import Counter
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from service.errors import BadRequest, Issue
+from service.fhir.positions import Steps, positions, written
+
+_MOST_ISSUES = 1000
 
 
 class Literal(Decimal):
@@ -109,21 +114,42 @@ def _not_json(body: bytes, error: Exception) -> BadRequest:
     return BadRequest(issues=[issue])
 
 
+class _Twice(dict[str, Any]):
+    """An object some of whose keys stand twice: `names`."""
+
+    names: list[str]
+
+
+def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(items)
+    if len(found) == len(items):
+        return found
+    twice = _Twice(found)
+    twice.names = [name for name, times in Counter(name for name, _ in items).items() if times > 1]
+    return twice
+
+
 def _refuse_duplicate_keys(body: bytes) -> None:
-    twice: list[str] = []
+    """Raises BadRequest with the element and the place of the last of each, where a key stands twice in an object."""
+    value = stdlib_json.loads(body, object_pairs_hook=_pairs)
+    wanted = [(*way, name) for way, names in _twice(value, ()) for name in names]
+    if not wanted:
+        return
+    places = positions(body, wanted)
+    root = value.get("resourceType") if isinstance(value, dict) else None
+    issues = []
+    for way in wanted[:_MOST_ISSUES]:
+        line, column = places.get(way, (None, None))
+        text = f"The key {str(way[-1])[:64]!r} stands twice in one object"
+        expression = written(root, way) if isinstance(root, str) else None
+        issues.append(Issue("structure", text, expression, "json-duplicate-key", line=line, column=column))
+    raise BadRequest(issues=issues)
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        seen: dict[str, Any] = {}
-        for key, value in items:
-            if key in seen:
-                twice.append(key)
-            seen[key] = value
-        return seen
 
-    stdlib_json.loads(body, object_pairs_hook=pairs)
-    if twice:
-        issues = [
-            Issue("structure", f"The key {key[:64]!r} stands twice in one object", None, "json-duplicate-key")
-            for key in dict.fromkeys(twice)
-        ]
-        raise BadRequest(issues=issues)
+def _twice(value: Any, way: Steps) -> Iterator[tuple[Steps, list[str]]]:
+    if isinstance(value, _Twice):
+        yield way, value.names
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, member in members:
+        if isinstance(member, (dict, list)):
+            yield from _twice(member, (*way, step))

@@ -28,8 +28,10 @@ async def inputs(request: Request, known: Iterable[str], resources: Iterable[str
     if request.method == "POST":
         sent = await posted(request)
         if sent is not None:
+            body.speaks_of(request)
             for name, value in _parts(server_of(request), sent, frozenset(resources)):
                 found.setdefault(name, []).append(value)
+            body.speaks_of(request, None)
     unknown = sorted(found.keys() - {*known, *resources})
     if unknown:
         text = f"The operation has no parameter {unknown[0][:64]!r}; it has {', '.join(sorted({*known, *resources}))}"

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, formats, idempotency
+from service.api import body, formats, idempotency, places
 from service.api.operations import events
 from service.api.operations.inputs import posted
 from service.api.operations.message import Message, answer, read
@@ -31,6 +31,7 @@ async def process_message(request: Request) -> Response:
     if sent is None:
         raise BadRequest("The body is empty: a message is needed", code="required", rule="body-empty")
     size = len(await body.raw(request))
+    body.speaks_of(request)
     message = await body.compute(lambda: _understood(server, sent), size)
     event = events.REGISTRY.get(message.event)
     try:
@@ -41,7 +42,7 @@ async def process_message(request: Request) -> Response:
         plan = event(server, message, base)
         applied = await idempotency.write(request, plan)
     except CartFhirError as error:
-        return answer(message, base, error)
+        return answer(message, base, await places.in_error(request, error))
     return answer(message, base, applied)
 
 

@@ -7,12 +7,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, formats, replies
+from service.api import body, formats, places, replies
 from service.api.operations.inputs import inputs, posted, text
 from service.api.server import Server, server_of
 from service.errors import BadRequest, CartFhirError, Issue, operation_outcome
 from service.fhir.json import decode
 from service.fhir.operations import Create, Delete, Operation, Plan, Update
+from service.fhir.positions import Steps
 
 MODES = frozenset({"create", "update", "delete", "profile"})
 KNOWN = ("mode", "profile")
@@ -46,7 +47,13 @@ async def _answer(request: Request, id_: str | None) -> Response:
     found = await _findings(request, server, resource, profiles)
     if mode in ("create", "update") and not any(issue.severity == "error" for issue in found):
         found += await _would(request, resource, mode, id_)
-    return _outcome(found)
+    return _outcome(await places.in_issues(request, found))
+
+
+def _root(sent: dict[str, Any] | None) -> Steps | None:
+    """Where in the Parameters the resource stands."""
+    parts = enumerate(sent["parameter"] if sent else ())
+    return next((("parameter", n, "resource") for n, part in parts if part.get("name") == "resource"), None)
 
 
 async def _asked(request: Request, type_: str) -> tuple[dict[str, Any] | None, str, list[str]]:
@@ -56,11 +63,13 @@ async def _asked(request: Request, type_: str) -> tuple[dict[str, Any] | None, s
     if wrapped or sent is None:
         found = await inputs(request, KNOWN, ("resource",))
         resource = found.get("resource", [None])[0]
+        body.speaks_of(request, _root(sent))
     else:
         found = {}
         for name, value in request.query_params.multi_items():
             found.setdefault(name, []).append(value)
         resource = sent
+        body.speaks_of(request)
     mode = text(found, "mode") or ""
     if mode and mode not in MODES:
         raise BadRequest(f"mode is one of {', '.join(sorted(MODES))}", code="value", rule="code-invalid")
