@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from service.errors import CartFhirError
+from service.fhir.dates import moment
 from service.fhir.patch import Document
 from service.fhir.search import Query
 
 Resource = dict[str, Any]
+ABSENT = 0  # as the `if_match` of an Update: the resource must not exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Create:
 class Update:
     """PUT: `resource["id"]` names the target, or `where` (conditional update) finds it.
 
-    `if_match` is the version that must be current. An unknown id is created. Nothing changed: no new version.
+    `if_match` is the version that must be current, or ABSENT. An unknown id is created. Nothing changed: no new
+    version.
     """
 
     resource: Resource
@@ -113,16 +118,23 @@ class Plan:
     check: Callable[[Resource], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """One version as it is stored. `content` is its JSON; None where this version is a deletion."""
+class Stored(msgspec.Struct, frozen=True):
+    """One version as it is stored. `content` is its JSON; None where this version is a deletion.
+
+    `at` is when it was written, in microseconds since 1970. A search makes hundreds of these, hence a Struct.
+    """
 
     type: str
     id: str
     version: int
-    updated: datetime
+    at: int
     content: bytes | None
     method: str = "PUT"
+
+    @property
+    def updated(self) -> datetime:
+        """When it was written, in UTC."""
+        return moment(self.at)
 
     @property
     def etag(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.fhir.dates import EARLIEST, LATEST, moment
+from service.fhir.dates import EARLIEST, LATEST
 from service.fhir.operations import SearchPage, Stored
 from service.fhir.parameters import SearchParameters
 from service.store.index import parameter_number
@@ -119,7 +119,7 @@ class Compartment:
 
 def _stored(reader: Reader, row: Sequence[Any]) -> Stored:
     _, number, id_, version, updated, method, content = row
-    return Stored(reader.statements.types[number], id_, version, moment(updated), bytes(content), method)
+    return Stored(reader.statements.types[number], id_, version, updated, bytes(content), method)
 
 
 def _marks(values: Sequence[Any]) -> str:

@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from service.errors import CartFhirError, Issue, Unprocessable
-from service.fhir.dates import moment
 from service.fhir.operations import Answer, Applied, Once, Result, SearchPage, Stored
 from service.store.drafts import Prepared
 from service.store.engine import Connection
@@ -88,7 +87,7 @@ class Keys:
         for (type_, version), ids in groups.items():
             for id_, updated, method, content in self.connection.among(_VERSIONS, (self.numbers[type_], version), ids):
                 body = bytes(content) if content is not None else None
-                found[type_, id_, version] = Stored(type_, id_, version, moment(updated), body, method)
+                found[type_, id_, version] = Stored(type_, id_, version, updated, body, method)
         return found
 
 

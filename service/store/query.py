@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import isqrt
 from types import EllipsisType
 from typing import Any
 
@@ -19,7 +20,8 @@ from service.store import ordering
 from service.store.clauses import TABLES, Clause, of_criterion
 from service.store.numbering import parameter_number
 
-FEW = 5000  # rows that are cheaper to gather than to avoid
+MOST = 5000  # rows that are counted, to see whether they are few
+LEAST = 200
 NEVER = 100
 NOTHING = Clause("resource", "1 = 0", ())
 # Lower drives first: few resources share an identifier or a patient, many share a code, a date is a wide range.
@@ -54,8 +56,10 @@ class Statements:
 
         Rows are key, type, id, version, updated, method, content, then the sort values.
         """
-        query = replace(query, conditions=tuple(self._settled(query.type, one, count) for one in query.conditions))
-        driver = self._choose(query, limit, count)
+        few = self._few(query, limit, count)
+        conditions = tuple(self._settled(query.type, one, few, count) for one in query.conditions)
+        query = replace(query, conditions=conditions)
+        driver = self._choose(query, few, count)
         if query.parts and query.sort:
             parts = [(part, self.keys(part)) for part in query.parts]
             inner, values, order = ordering.gathered(parts, cursor, limit)
@@ -115,7 +119,18 @@ class Statements:
         keys = self.keys(query)
         return Sql(f"SELECT count(*) FROM ({keys.text}) c", keys.values)
 
-    def _choose(self, query: Query, limit: int, count: Count) -> Condition | None:
+    def _few(self, query: Query, limit: int, count: Count) -> int:
+        """How many rows are cheaper to gather than to avoid.
+
+        Of n resources with the m matches anywhere among them, a page is full after about limit × n / m in any order;
+        to gather all takes m. These are equal where m is the square root of limit × n.
+        """
+        if all(_rank(one) >= NEVER or _rank(one) <= SELECTIVITY["reference"] for one in query.conditions):
+            return MOST  # nothing will be counted
+        resources = count(Sql("SELECT coalesce(max(key), 0) FROM resource"))
+        return max(LEAST, min(MOST, isqrt(limit * resources)))
+
+    def _choose(self, query: Query, few: int, count: Count) -> Condition | None:
         """The condition to drive, or None where all are unselective."""
         if query.parts:
             return None
@@ -124,40 +139,27 @@ class Statements:
             return drivers[0] if drivers else None
         if len(drivers) == 1 and not query.sort and _ascends(drivers[0]):
             return drivers[0]
-        counted = [(count(self._bounded_count(query.type, condition)), condition) for condition in drivers]
+        counted = [(count(self._bounded_count(query.type, condition, few)), condition) for condition in drivers]
         fewest, best = min(counted, key=lambda pair: pair[0])
-        ascending = None if query.sort else next((c for c in drivers if _ascends(c)), None)
-        if fewest >= FEW or (ascending and self._stops_early(counted, ascending, limit, count)):
-            return ascending
-        return best
+        if fewest < few:
+            return best
+        return None if query.sort else next((c for c in drivers if _ascends(c)), None)
 
-    def _stops_early(
-        self, counted: list[tuple[int, Condition]], ascending: Condition, limit: int, count: Count
-    ) -> bool:
-        """Whether a page is full sooner by walking `ascending` in order than by gathering the fewest rows.
-
-        Judged as if conditions were independent: of the rows walked as many meet the others as of all resources do.
-        """
-        others = min((number for number, condition in counted if condition is not ascending), default=0)
-        fewest = min(number for number, _ in counted)
-        resources = count(Sql("SELECT coalesce(max(key), 0) FROM resource"))
-        return others > 0 and limit * resources < others * fewest
-
-    def _settled(self, type_: str, condition: Condition, count: Count) -> Condition:
+    def _settled(self, type_: str, condition: Condition, few: int, count: Count) -> Condition:
         """The condition with the members of every inner conjunction ordered by how few rows they yield."""
         if isinstance(condition, Either):
-            return Either(tuple(self._settled(type_, one, count) for one in condition.conditions))
+            return Either(tuple(self._settled(type_, one, few, count) for one in condition.conditions))
         if not isinstance(condition, Every):
             return condition
         drivers = [one for one in condition.conditions if _rank(one) < NEVER]
         if len(drivers) < 2 or min(map(_rank, drivers)) <= SELECTIVITY["reference"]:
             return Every(tuple(sorted(condition.conditions, key=_rank)))
-        counts = {id(one): count(self._bounded_count(type_, one)) for one in drivers}
-        return Every(tuple(sorted(condition.conditions, key=lambda one: counts.get(id(one), FEW + 1))))
+        counts = {id(one): count(self._bounded_count(type_, one, few)) for one in drivers}
+        return Every(tuple(sorted(condition.conditions, key=lambda one: counts.get(id(one), few + 1))))
 
-    def _bounded_count(self, type_: str, condition: Condition) -> Sql:
+    def _bounded_count(self, type_: str, condition: Condition, few: int) -> Sql:
         clause = self._driver(type_, condition, 0)
-        text = f"SELECT count(*) FROM (SELECT 1 FROM {clause.table} d0 WHERE {clause.on('d0')} LIMIT {FEW}) c"
+        text = f"SELECT count(*) FROM (SELECT 1 FROM {clause.table} d0 WHERE {clause.on('d0')} LIMIT {few}) c"
         return Sql(text, clause.values)
 
     def _plan(self, query: Query, depth: int, driver: Driver) -> tuple[Clause, list[Condition]]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from service.errors import Gone, NotFound
 from service.fhir.conditions import Query
-from service.fhir.dates import moment
 from service.fhir.operations import HistoryPage, SearchPage, Stored
 from service.store import including
 from service.store.engine import Connection
@@ -37,7 +36,7 @@ class Reader:
         version, updated, method, content = rows[0]
         if content is None:
             raise Gone(f"{type_}/{id_} was deleted", headers={"ETag": f'W/"{version}"'})
-        return Stored(type_, id_, version, moment(updated), bytes(content), method)
+        return Stored(type_, id_, version, updated, bytes(content), method)
 
     def version(self, type_: str, id_: str, version: int) -> Stored:
         """One version, as old as it may be. Raises NotFound, or Gone where that version is a deletion."""
@@ -51,7 +50,7 @@ class Reader:
         updated, method, content = rows[0]
         if content is None:
             raise Gone(f"Version {version} of {type_}/{id_} is its deletion", headers={"ETag": f'W/"{version}"'})
-        return Stored(type_, id_, version, moment(updated), bytes(content), method)
+        return Stored(type_, id_, version, updated, bytes(content), method)
 
     def page(self, query: Query, cursor: tuple[Any, ...] | None = None) -> SearchPage:
         """One page; it looks one match further, so that `next` is never a link to nothing."""
@@ -73,9 +72,7 @@ class Reader:
 
     def _stored(self, row: Sequence[Any]) -> Stored:
         _, number, id_, version, updated, method, content = row[:7]
-        return Stored(
-            self.statements.types[number], id_, version, moment(updated), bytes(content) if content else None, method
-        )
+        return Stored(self.statements.types[number], id_, version, updated, bytes(content) if content else None, method)
 
     def _included(self, query: Query, rows: list[Sequence[Any]]) -> tuple[Stored, ...]:
         keys = including.keys(self.connection, self.statements.numbers, query.includes, [row[0] for row in rows])
