@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from error_codes import complete
+
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".build"
 COMPILED = HERE / "fsh-generated" / "resources"
@@ -122,7 +124,9 @@ def main() -> int:
         if code:
             print("Nothing was written: the sources have errors.", file=sys.stderr)
             return 1
-        count = replace(output, Path(new, "fsh-generated", "resources"))
+        resources = Path(new, "fsh-generated", "resources")
+        complete(resources, CORE)
+        count = replace(output, resources)
     print(f"{count} resources in {time.monotonic() - start:.1f} s: {output}")
     return 0
 

@@ -334,6 +334,32 @@ OPERATIONS: dict[str, Operation] = {
     "openapi": Operation("This description", "OpenAPI 3.1.", SERVICE, media="application/json"),
     "home": Operation("Start page", "What this is, with links.", PAGES, media="text/html"),
     "docs": Operation("Swagger UI", "This page.", PAGES, media="text/html"),
+    "guide": Operation("Guide", "The profiles, their terminology and searches as pages.", PAGES, media="text/html"),
+    "guideRequirements": Operation(
+        "What is asked of each resource",
+        "Which rule of which profile holds it, and what is left.",
+        PAGES,
+        media="text/html",
+    ),
+    "guidePackage": Operation(
+        "FHIR package",
+        "Profiles, extensions, terminology, search parameters and examples as a package for validators and SUSHI. "
+        "The same content has the same bytes and ETag; with `If-None-Match` the answer is 304.",
+        PAGES,
+        media="application/gzip",
+    ),
+    "guideDocument": Operation(
+        "Page of a definition",
+        "A profile with its elements, rules and examples, a value set with its codes…; an example by its type; "
+        "a resource that a profile refuses by `bad`. `[id].json` is the resource itself. The example: error codes.",
+        PAGES,
+        (
+            path("kind", "CodeSystem", "StructureDefinition, ValueSet… or `bad`"),
+            path("id", "error", "The id of the definition or example"),
+        ),
+        errors=(404,),
+        media="text/html",
+    ),
     "favicon": Operation("Icon", "The icon of the pages.", PAGES, media="image/svg+xml"),
 }
 

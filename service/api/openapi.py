@@ -27,7 +27,7 @@ from service.fhir.json import encode
 FHIR = "application/fhir+json"
 DESCRIBED = {**OPERATIONS, **SHOWN}
 OUTCOMES = {
-    400: ("required", "Observation.code is required", "Observation.code", "cardinality"),
+    400: ("required", "Observation.code is required", "Observation.code", "element-required"),
     404: ("not-found", "There is no Patient/nobody", None, "unknown-resource"),
     405: ("not-supported", "This address answers GET, HEAD", None, "method-not-allowed"),
     406: ("not-supported", "This server speaks FHIR JSON and FHIR XML (4.0)", None, "not-acceptable"),

@@ -1,41 +1,16 @@
-"""Pages for people: what this is, Swagger UI, the trial's tables. Nothing is loaded from another host."""
+"""Pages for people: what this is, Swagger UI, the guide to the profiles. Nothing is loaded from another host."""
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from service import __version__
 from service.conformance.capability import Interaction
+from service.web.guide.pages import TABLE as GUIDE
+from service.web.html import HERE, page
 
-HERE = Path(__file__).parent
-# Swagger UI sets style attributes and draws its icons from data: URLs.
-SAFE = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-
-
-def page(template: str, **values: Any) -> Response:
-    """An HTML page; every value is escaped."""
-    content = _templates().get_template(template).render(version=__version__, **values)
-    return HTMLResponse(content, headers=SAFE)
+__all__ = ["TABLE", "page", "static_files"]
 
 
 def static_files() -> StaticFiles:
@@ -62,4 +37,5 @@ TABLE = (
     (Interaction("home", "GET", "/"), home),
     (Interaction("docs", "GET", "/docs"), docs),
     (Interaction("favicon", "GET", "/favicon.ico"), favicon),
+    *GUIDE,
 )

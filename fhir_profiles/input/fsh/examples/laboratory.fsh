@@ -65,3 +65,53 @@ Title: "Donor chimerism as the text lists it for 14 months"
 * code = $concept#donor-chimerism
 * insert NoDate(effectiveDateTime)
 * valueQuantity = 98 '%' "%"
+
+Instance: example-cd19-synthetic
+InstanceOf: Cd19Cells
+Usage: #example
+Title: "No B cells four weeks after the infusion (synthetic subject)"
+* insert RestrictedData
+* status = #final
+* category[laboratory] = $obs-category#laboratory
+* code = $LNC#8117-4 "CD19 cells/100 cells in Blood"
+* subject = Reference(example-patient-synthetic)
+* effectiveDateTime = "2020-04-06T08:10:00+03:00"
+* specimen = Reference(example-specimen-synthetic)
+* valueQuantity = 0.0 '%' "%"
+
+RuleSet: ProductTest(code, effective)
+* insert RestrictedData
+* status = #final
+* category[laboratory] = $obs-category#laboratory
+* code = $concept#{code}
+* subject = Reference(example-patient-synthetic)
+* focus = Reference(example-product-synthetic)
+* effectiveDateTime = "{effective}"
+
+Instance: example-viability-synthetic
+InstanceOf: CarTMeasurement
+Usage: #example
+Title: "Viability at release (synthetic subject)"
+* insert ProductTest(viability, 2020-02-28T15:00:00+03:00)
+* specimen.extension.url = $absent
+* specimen.extension.valueCode = #unknown
+* valueQuantity = 93.5 '%' "%"
+
+Instance: example-vector-copies-synthetic
+InstanceOf: CarTMeasurement
+Usage: #example
+Title: "Vector copy number at release (synthetic subject)"
+* insert ProductTest(vector-copy-number, 2020-02-28T15:00:00+03:00)
+* specimen = Reference(example-product-sample)
+* valueQuantity = 2.4 '{copies}/{cell}' "copies/cell"
+
+Instance: example-product-sample
+InstanceOf: TrialSpecimen
+Usage: #example
+Title: "Sample of the product of a synthetic subject"
+* insert RestrictedData
+* identifier.system = $record-id
+* identifier.value = "SYNTHETIC-901-product-sample-1"
+* type.text = "Sample of the CAR-T product"
+* subject = Reference(example-patient-synthetic)
+* collection.collectedDateTime = "2020-02-28T14:00:00+03:00"

@@ -99,3 +99,47 @@ Title: "Blood of a synthetic subject"
 * type.text = "Blood"
 * subject = Reference(example-patient-synthetic)
 * collection.collectedDateTime = "2020-03-02T07:40:00+03:00"
+
+Instance: example-icans-synthetic
+InstanceOf: TrialAdverseEvent
+Usage: #example
+Title: "A serious neurotoxicity, with the criterion (synthetic subject)"
+* insert RestrictedData
+* extension[grade].valueCodeableConcept = $NCIt#C41338
+* extension[suspectProduct].valueReference = Reference(example-product-synthetic)
+* actuality = #actual
+* event = $concept#icans
+* subject = Reference(example-patient-synthetic)
+* date = "2020-03-06T09:00:00+03:00"
+* seriousness = http://terminology.hl7.org/CodeSystem/adverse-event-seriousness#Serious
+* seriousness.text = "Prolonged the stay in hospital"
+* outcome = http://terminology.hl7.org/CodeSystem/adverse-event-outcome#ongoing
+
+Instance: example-icans-grade-synthetic
+InstanceOf: ToxicityGradeObservation
+Usage: #example
+Title: "A grade that software calculated from an ICE score (synthetic subject)"
+* insert RestrictedData
+* status = #final
+* category = $obs-category#exam
+* code = $concept#icans-grade
+* subject = Reference(example-patient-synthetic)
+* focus = Reference(example-icans-synthetic)
+* effectiveDateTime = "2020-03-06T09:00:00+03:00"
+* valueCodeableConcept = $NCIt#C41338
+* method = $method#astct-2019
+* device.display = "Grading by ASTCT 2019"
+* derivedFrom = Reference(example-ice-synthetic)
+
+Instance: example-consent-withdrawn
+InstanceOf: TrialConsent
+Usage: #example
+Title: "A consent that was withdrawn (synthetic subject)"
+* insert RestrictedData
+* status = #inactive
+* scope = http://terminology.hl7.org/CodeSystem/consentscope#research
+* category = $LNC#59284-0
+* patient = Reference(example-patient-synthetic)
+* dateTime = "2020-06-01"
+* policyRule.text = "Written informed consent"
+* provision.type = #deny

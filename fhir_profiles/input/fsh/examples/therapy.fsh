@@ -119,3 +119,42 @@ Title: "Tocilizumab of patient 2"
 * reasonCode = $MDR#10052015
 * reasonReference = Reference(example-crs-grade-2)
 * note.text = "single dose"
+
+Instance: example-product-synthetic
+InstanceOf: CarTProduct
+Usage: #example
+Title: "Released product with its lot, its codes and its release results (synthetic subject)"
+* insert RestrictedData
+* extension[releaseStatus].valueCodeableConcept = $release#released
+* extension[releaseResult][0].valueReference = Reference(example-viability-synthetic)
+* extension[releaseResult][1].valueReference = Reference(example-vector-copies-synthetic)
+* identifier[lot].value = "SYN-2020-07"
+* identifier[din].value = "T000020000001"
+* identifier[sec].value = "TR000001T000020000001A000000000020210228"
+* productCategory = #cells
+* productCode = $concept#car-t-product
+* status = #available
+* collection.source = Reference(example-patient-synthetic)
+* collection.collectedDateTime = "2020-02-10"
+
+Instance: product-within
+InstanceOf: BiologicallyDerivedProduct
+Usage: #inline
+* extension.url = "https://cart-fhir.example/fhir/StructureDefinition/release-status"
+* extension.valueCodeableConcept = $release#released
+* identifier.system = $lot-id
+* identifier.value = "SYN-2020-07"
+* collection.source = Reference(example-patient-synthetic)
+
+Instance: example-infusion-contained
+InstanceOf: CarTInfusion
+Usage: #example
+Title: "Infusion that brings its product with it (synthetic subject)"
+* insert RestrictedData
+* contained = product-within
+* extension[infusedProduct].valueReference.reference = "#product-within"
+* status = #completed
+* category = $SCT#14152002
+* code = $concept#car-t-infusion
+* subject = Reference(example-patient-synthetic)
+* performedDateTime = "2020-03-04T10:30:00+03:00"

@@ -41,6 +41,15 @@ Context: BiologicallyDerivedProduct
 * value[x] 1..1
 * value[x] from FailureReasonVS (extensible)
 
+Extension: ReleaseResult
+Id: release-result
+Title: "Release result"
+Description: "A result of the quality control of a batch: a CAR-T cell measurement or another test."
+Context: BiologicallyDerivedProduct
+* insert OwnDefinition
+* value[x] only Reference(Observation)
+* value[x] 1..1
+
 Extension: AdverseEventGrade
 Id: adverse-event-grade
 Title: "Adverse event grade"

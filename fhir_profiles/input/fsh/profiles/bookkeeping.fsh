@@ -57,8 +57,8 @@ Description: "Counts and the rate that they give, with the published rate beside
 * group.population[denominator].code = http://terminology.hl7.org/CodeSystem/measure-population#denominator
 * group.population[numerator].code = http://terminology.hl7.org/CodeSystem/measure-population#numerator
 * group.measureScore MS
-* group obeys cf-numerator and cf-population and cf-score
-* group.stratifier.stratum obeys cf-numerator and cf-population and cf-score
+* group obeys cf-numerator and cf-population and cf-score and cf-score-missing
+* group.stratifier.stratum obeys cf-numerator and cf-population and cf-score and cf-score-missing
 
 Invariant: cf-numerator
 Description: "The numerator is not greater than the denominator"
@@ -74,3 +74,8 @@ Invariant: cf-score
 Description: "The score is the numerator divided by the denominator, at four decimals"
 Severity: #error
 Expression: "measureScore.value.empty() or (population.where(code.coding.where(code = 'denominator').exists()).count > 0 and measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count - population.where(code.coding.where(code = 'numerator').exists()).count <= 0.00005 * population.where(code.coding.where(code = 'denominator').exists()).count and population.where(code.coding.where(code = 'numerator').exists()).count - measureScore.value * population.where(code.coding.where(code = 'denominator').exists()).count <= 0.00005 * population.where(code.coding.where(code = 'denominator').exists()).count)"
+
+Invariant: cf-score-missing
+Description: "A rate of at least one subject has its score"
+Severity: #error
+Expression: "population.where(code.coding.where(code = 'denominator').exists()).count > 0 implies measureScore.value.exists()"

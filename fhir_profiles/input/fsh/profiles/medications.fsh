@@ -43,12 +43,17 @@ Description: "A drug of bridging, lymphodepletion or toxicity treatment, or the 
 * dosage MS
 * dosage.dose MS
 * dosage.dose obeys cf-unit
-* obeys cf-toxicity-reason and cf-cell-dose
+* obeys cf-toxicity-reason and cf-tocilizumab and cf-cell-dose
 
 Invariant: cf-toxicity-reason
 Description: "A treatment of toxicity names the toxicity that it treats"
 Severity: #error
 Expression: "category.coding.where(system = 'https://cart-fhir.example/fhir/CodeSystem/trial-concept' and code = 'toxicity-treatment').exists() implies (reasonReference.exists() or reasonCode.exists())"
+
+Invariant: cf-tocilizumab
+Description: "Tocilizumab names the cytokine release syndrome that it treats"
+Severity: #error
+Expression: "medication.where(coding.where((system = 'http://www.whocc.no/atc' and code = 'L04AC07') or (system = 'http://www.nlm.nih.gov/research/umls/rxnorm' and code = '612865')).exists() or text.lower() = 'tocilizumab').exists() implies (reasonReference.exists() or reasonCode.exists())"
 
 Invariant: cf-cell-dose
 Description: "A CAR-T dose is given in 10*6/kg and is greater than 0 and at most 100: more is a lost exponent"

@@ -36,6 +36,57 @@ Description: "A laboratory test has a LOINC code"
 Severity: #error
 Expression: "coding.where(system = 'http://loinc.org' and code.exists()).exists()"
 
+Profile: Cd19Cells
+Parent: LaboratoryResult
+Id: cd19-cells
+Title: "CD19 cells"
+Description: "B cells after the infusion, as a count or a share, with the specimen in which they were counted."
+* insert OwnDefinition
+* code from Cd19VS (required)
+* insert SpecimenOrReason
+* obeys cf-cd19
+
+Invariant: cf-cd19
+Description: "A share of CD19 cells (LOINC 8117-4) is 0 to 100 %, a count is not negative"
+Severity: #error
+Expression: "value.empty() or (value.value >= 0 and (code.coding.where(system = 'http://loinc.org' and code = '8117-4').empty() or (value.value <= 100 and (value.code.empty() or value.code = '%'))))"
+
+RuleSet: SpecimenOrReason
+* specimen 1..1 MS
+* specimen ^short = "What was tested, or a data-absent-reason in its place"
+* obeys cf-specimen
+
+Invariant: cf-specimen
+Description: "A specimen is named, or a data-absent-reason stands in its place"
+Severity: #error
+Expression: "specimen.reference.exists() or specimen.identifier.exists() or specimen.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()"
+
+Profile: CarTMeasurement
+Parent: Observation
+Id: car-t-measurement
+Title: "CAR-T cell measurement"
+Description: "Viability, transduction efficiency and vector copy number of a product, copies of the transgene in the subject. The product that was tested stands in focus."
+* insert TrialObservationRules
+* category ^slicing.discriminator.type = #pattern
+* category ^slicing.discriminator.path = "$this"
+* category ^slicing.rules = #open
+* category contains laboratory 1..1 MS
+* category[laboratory] = $obs-category#laboratory
+* code from CarTMeasurementVS (required)
+* subject only Reference(Patient)
+* focus MS
+* focus only Reference(BiologicallyDerivedProduct)
+* value[x] only Quantity
+* valueQuantity.value 1..1
+* valueQuantity obeys cf-unit
+* insert SpecimenOrReason
+* obeys cf-value-or-reason and cf-car-t-unit
+
+Invariant: cf-car-t-unit
+Description: "Viability and transduction efficiency are 0 to 100 %, vector copies are {copies}/{cell}, transgene copies {copies}/ug, and no value is negative"
+Severity: #error
+Expression: "value.empty() or (value.value >= 0 and (value.code.empty() or (code.coding.where(code = 'viability' or code = 'transduction-efficiency').exists() and value.code = '%' and value.value <= 100) or (code.coding.where(code = 'vector-copy-number').exists() and value.code = '{copies}/{cell}') or (code.coding.where(code = 'car-transgene-copies').exists() and value.code = '{copies}/ug')))"
+
 Profile: DonorChimerism
 Parent: Observation
 Id: donor-chimerism

@@ -27,12 +27,23 @@ Description: "Infusion of the product. A completed one names the product that wa
 * insert TrialProcedure
 * code = $concept#car-t-infusion
 * extension contains InfusedProduct named infusedProduct 0..* MS
-* obeys cf-infusion-product
+* contained MS
+* obeys cf-infusion-product and cf-infusion-autologous and cf-infusion-released
 
 Invariant: cf-infusion-product
 Description: "A completed infusion names the infused product; one that was not done names none"
 Severity: #error
 Expression: "(status = 'completed' implies extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/infused-product').exists()) and (status = 'not-done' implies extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/infused-product').empty())"
+
+Invariant: cf-infusion-autologous
+Description: "A product that the infusion contains was collected from the same subject"
+Severity: #error
+Expression: "contained.where($this is BiologicallyDerivedProduct).collection.source.reference.all($this = %resource.subject.reference)"
+
+Invariant: cf-infusion-released
+Description: "A product that the infusion contains has not failed"
+Severity: #error
+Expression: "contained.where($this is BiologicallyDerivedProduct).extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/release-status').value.coding.where(code = 'failed').empty()"
 
 Profile: PriorHsct
 Parent: Procedure

@@ -97,12 +97,18 @@ Description: "Informed consent to take part in the research. Active before the i
 * patient 1..1 MS
 * dateTime 1..1 MS
 * dateTime ^short = "Date of the consent, or a data-absent-reason on it"
-* obeys cf-consent-date
+* provision MS
+* obeys cf-consent-date and cf-consent-permits
 
 Invariant: cf-consent-date
 Description: "The date of the consent is given, or a data-absent-reason in its place"
 Severity: #error
 Expression: "dateTime.hasValue() or dateTime.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/data-absent-reason').exists()"
+
+Invariant: cf-consent-permits
+Description: "An active consent permits: one that was refused has the status rejected, one that was withdrawn inactive"
+Severity: #error
+Expression: "status = 'active' implies provision.where(type = 'deny').empty()"
 
 Profile: TrialGroup
 Parent: Group

@@ -75,3 +75,28 @@ Usage: #definition
 * name = "ProvenancePolicy"
 * description = "The mapping rule that made the target"
 * expression = "Provenance.policy"
+
+Instance: AdverseEvent-suspect-product
+InstanceOf: SearchParameter
+Usage: #definition
+* insert OwnSearch(AdverseEvent, suspect-product, reference)
+* name = "SuspectProduct"
+* description = "The product held to have caused the event"
+* expression = "AdverseEvent.extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/suspect-product').value"
+* target = #BiologicallyDerivedProduct
+
+Instance: AdverseEvent-grade
+InstanceOf: SearchParameter
+Usage: #definition
+* insert OwnSearch(AdverseEvent, grade, token)
+* name = "AdverseEventGrade"
+* description = "Highest grade of the event"
+* expression = "AdverseEvent.extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/adverse-event-grade').value"
+
+Instance: Condition-disease-status
+InstanceOf: SearchParameter
+Usage: #definition
+* insert OwnSearch(Condition, disease-status, token)
+* name = "DiseaseStatus"
+* description = "Relapsed or refractory"
+* expression = "Condition.extension.where(url = 'https://cart-fhir.example/fhir/StructureDefinition/disease-status').value"

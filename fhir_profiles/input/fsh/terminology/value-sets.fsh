@@ -94,6 +94,24 @@ Description: "Laboratory tests that the trial follows, with verified LOINC codes
 * $LNC#8116-6 "CD19 cells [#/volume] in Blood"
 * $LNC#8117-4 "CD19 cells/100 cells in Blood"
 
+ValueSet: Cd19VS
+Id: cd19
+Title: "CD19 cells"
+Description: "B cells as a count or as a share."
+* insert OwnDefinition
+* $LNC#8116-6 "CD19 cells [#/volume] in Blood"
+* $LNC#8117-4 "CD19 cells/100 cells in Blood"
+
+ValueSet: CarTMeasurementVS
+Id: car-t-measurement
+Title: "CAR-T cell measurements"
+Description: "What is measured of the product, and of its cells in the subject."
+* insert OwnDefinition
+* $concept#viability "Viability"
+* $concept#transduction-efficiency "Transduction efficiency"
+* $concept#vector-copy-number "Vector copy number"
+* $concept#car-transgene-copies "CAR transgene copies"
+
 ValueSet: TrialObservationCodeVS
 Id: trial-observation-code
 Title: "Trial observations"

@@ -1,0 +1,1 @@
+"""The guide to the profiles under /ig, made from the compiled resources."""
