@@ -27,6 +27,22 @@ MODIFIERS: dict[str, frozenset[str]] = {
     "composite": frozenset(),
 }
 UNSUPPORTED = "unsupported-parameter"
+_CONTAINED = (
+    "Contained resources are not searched; what works is _contained=false, which finds the resource around them"
+)
+_TEXT = "Texts of whole resources are not searched; what works is :text for codes and :contains for string parameters"
+_ENTRIES = "Entries of a stored Bundle are not searched; what works is identifier, timestamp and type"
+# What R4 defines and is not done here, with what works instead; names without "_" where the type has them.
+NOT_DONE = {
+    "_text": _TEXT,
+    "_content": _TEXT,
+    "_query": "There are no named queries; what works is search parameters, chains, _has and _filter",
+    "_contained": _CONTAINED,
+    "_containedType": _CONTAINED,
+    "near": "Distances are not searched; what works is address, address-city and the other parts of the address",
+    "composition": _ENTRIES,
+    "message": _ENTRIES,
+}
 DEEPEST = 8  # links of one chain
 MOST_VALUES = {"token": 1000, "reference": 1000}  # of one parameter, by its type
 MOST_OTHERS = 60
@@ -58,7 +74,10 @@ class Reading:
     terms: Terms | None = None
 
     def condition(self, type_: str, name: str, value: str, depth: int = 0) -> Condition | None:
-        """The condition that `name=value` is for resources of `type_`; None for an unknown parameter."""
+        """The condition that `name=value` is for resources of `type_`; None for an unknown parameter.
+
+        Raises BadRequest, also for what R4 defines and is not done here.
+        """
         if depth > DEEPEST:
             raise invalid(name, f"at most {DEEPEST} links in a chain")
         if name.startswith("_has:"):
@@ -69,6 +88,8 @@ class Reading:
         code, _, modifier = head.partition(":")
         parameter = self.parameters.get(type_, code)
         if parameter is None or not searchable(parameter):
+            if code in NOT_DONE and (code[0] == "_" or parameter is not None):
+                raise not_done(code)
             return None
         if dot:
             return self._chain(parameter, modifier, (rest, name, value), depth)
@@ -189,7 +210,7 @@ class Reading:
         parts = name.split(":", 3)
         if len(parts) == 4:
             parameter = self.parameters.get(parts[1], parts[2])
-            if parameter is not None and parameter.type == "reference":
+            if parameter is not None and parameter.type == "reference" and searchable(parameter):
                 rest = self.condition(parts[1], parts[3], value, depth + 1)
                 if rest is not None:
                     return Has(parts[1], parameter, rest)
@@ -223,8 +244,14 @@ def unknown_parameter(type_: str, name: str, parameters: SearchParameters) -> Is
     known = [one for one, parameter in parameters.of(type_).items() if searchable(parameter)]
     near = get_close_matches(code, known, n=3, cutoff=0.5)
     hint = f"; did you mean {', '.join(near)}?" if near else ""
-    what = f"{type_ or 'Every type'} has no search parameter {code[:64]!r} here{hint}"
+    whose = f"{type_} has no" if type_ else "Not every type that is searched has the"
+    what = f"{whose} search parameter {code[:64]!r} here{hint}"
     return Issue("not-supported", what, None, "unknown-parameter")
+
+
+def not_done(code: str) -> BadRequest:
+    """The refusal of a parameter in NOT_DONE: ignoring it would find far more than was asked for."""
+    return BadRequest(NOT_DONE[code], code="not-supported", rule=UNSUPPORTED)
 
 
 def invalid(name: str, expected: str, rule: str = "invalid-parameter") -> BadRequest:

@@ -24,8 +24,8 @@ from service.fhir.conditions import (
     Query,
     weight,
 )
-from service.fhir.criteria import MODIFIERS, UNSUPPORTED, Reading, Terms, costly, invalid, unknown_parameter
-from service.fhir.parameters import PLAIN, SearchParameter, SearchParameters
+from service.fhir.criteria import MODIFIERS, UNSUPPORTED, Reading, Terms, costly, invalid, not_done, unknown_parameter
+from service.fhir.parameters import PLAIN, SearchParameter, SearchParameters, searchable
 from service.fhir.values import Target, Token
 from service.fhir.wish import wish_of
 
@@ -35,8 +35,7 @@ __all__ = [
 ]  # fmt: skip
 
 RESULT = {
-    "_count", "_sort", "_include", "_revinclude", "_total", "_summary", "_format", "_pretty", "_contained", "_query",
-    "_elements",
+    "_count", "_sort", "_include", "_revinclude", "_total", "_summary", "_format", "_pretty", "_contained", "_elements",
 }  # fmt: skip
 SPECIAL = ("_filter", "_has", "_list", "_type")  # parameters that have no definition of their own
 SORTABLE = PLAIN
@@ -207,6 +206,8 @@ class _Reader:
             self.ignored.append(name)
 
     def _result(self, base: str, name: str, value: str) -> None:
+        if name != base and base not in ("_include", "_revinclude"):
+            raise invalid(name, "no modifier", rule="unsupported-modifier")
         if base == "_count":
             if not value.isdecimal() or len(value) > 18:
                 raise invalid(name, "a whole number, 0 or more")
@@ -224,16 +225,12 @@ class _Reader:
         elif base in ("_include", "_revinclude"):
             self.includes.append(self._include(name, value))
         elif base == "_contained" and value != "false":
-            raise BadRequest(
-                "Contained resources are not searched; _contained is false", code="not-supported", rule=UNSUPPORTED
-            )
-        elif base == "_query":
-            raise BadRequest("There are no named queries here", code="not-supported", rule=UNSUPPORTED)
+            raise not_done(base)
 
     def _sort_key(self, key: str) -> tuple[SearchParameter, bool]:
         code = key.removeprefix("-")
         parameter = self.reading.parameters.get(self.type, code)
-        if parameter is None or parameter.type not in SORTABLE:
+        if parameter is None or parameter.type not in SORTABLE or not searchable(parameter):
             raise invalid("_sort", f"parameters of {self.type} of type {', '.join(sorted(SORTABLE))}")
         return parameter, key.startswith("-")
 
@@ -249,10 +246,11 @@ class _Reader:
             raise invalid(name, "[type]:[reference parameter] or [type]:[reference parameter]:[target type]")
         if not (reverse or iterate) and parts[0] not in self.sources:
             raise invalid(name, f"a parameter of {self.type}, or the modifier iterate")
+        of = self.reading.parameters.of(parts[0]).values()
+        meant = [one for one in of if one.type == "reference" and parts[1] in ("*", one.code) and searchable(one)]
+        if not meant:
+            raise invalid(name, "a reference parameter of its type")
         target = parts[2] if len(parts) == 3 else None
-        parameter = None
-        if parts[1] != "*":
-            parameter = self.reading.parameters.get(parts[0], parts[1])
-            if parameter is None or parameter.type != "reference":
-                raise invalid(name, "a reference parameter of its type")
-        return Include(parts[0], parameter, target, reverse, iterate)
+        if target is not None and not any(target in one.target for one in meant):
+            raise invalid(name, "a type that the parameter may point to behind the second colon")
+        return Include(parts[0], None if parts[1] == "*" else meant[0], target, reverse, iterate)

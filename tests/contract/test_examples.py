@@ -16,7 +16,11 @@ from service.importing import import_demo
 from service.settings import Settings
 
 Call = tuple[str, dict[str, Any], set[int]]
-FOUND = ("searchFerritin", "searchInfusions", "searchDiagnoses", "searchIssues", "searchProducts", "search")
+FOUND = (
+    "searchFerritin", "searchInfusions", "searchDiagnoses", "searchIssues", "searchProducts", "search", "searchByPost",
+    "searchSystem", "searchSystemByPost", "searchCompartment", "searchCompartmentByPost", "searchCompartmentAll",
+    "searchCompartmentAllByPost",
+)  # fmt: skip
 
 
 def calls() -> list[tuple[str, Call]]:

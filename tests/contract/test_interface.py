@@ -5,20 +5,38 @@ from __future__ import annotations
 import re
 
 import pytest
-from starlette.routing import Match, Route
+from starlette.routing import Match, Mount, Route
 
 from service import errors
 from service.api.examples import OPERATIONS
 from service.api.openapi import document, plain
+from service.api.server import parse_search
 from service.app import create_app
 from service.conformance import capability
 from service.conformance.definitions import Definitions
 from service.fhir.conditions import Scope
+from service.fhir.criteria import NOT_DONE
 from service.fhir.json import encode
+from service.fhir.search import RESULT, SPECIAL
 from service.settings import Settings
 
 ALIASES = {"/fhir/"}
 METHODS = {"get", "put", "post", "delete", "patch"}
+# Where the pages and probes are that stand beside the FHIR API: a CapabilityStatement does not speak of them.
+NOT_FHIR = {"", "docs", "favicon.ico", "health", "ig", "openapi.json", "trial"}
+# Parameters that shape the answer, with a value of each.
+SHAPES = {
+    "_count": "5",
+    "_sort": "_id",
+    "_include": "*",
+    "_revinclude": "*",
+    "_total": "accurate",
+    "_summary": "true",
+    "_elements": "id",
+    "_format": "json",
+    "_pretty": "true",
+    "_contained": "false",
+}
 
 
 def served() -> dict[str, set[str]]:
@@ -124,9 +142,66 @@ def test_capability_statement_is_valid(definitions: Definitions) -> None:
     assert [issue for issue in Validator(definitions).check(statement) if issue.severity == "error"] == []
 
 
-def test_capability_statement_lists_only_what_is_searchable(definitions: Definitions) -> None:
-    from service.api.server import parse_search
+def test_nothing_is_served_that_is_not_advertised(definitions: Definitions) -> None:
+    (rest,) = capability.statement(definitions, offered())["rest"]
+    codes = {one["code"] for one in (*rest["interaction"], *rest["resource"][0]["interaction"])}
+    operations = [one for entry in (rest, *rest["resource"]) for one in entry["operation"]]
+    named = {(one["definition"], part) for one in operations for part in re.split("; |, ", one["documentation"])}
+    for one in offered():
+        top, _, rest_of_path = one.path.removeprefix("/").partition("/")
+        if top != "fhir":
+            assert top in NOT_FHIR, one.name
+        elif one.name != "metadata":  # which is the statement itself
+            address = re.sub(r"\{(\w+):\w+\}", r"[\1]", rest_of_path)
+            advertised = {(one.definition, one.method), (one.definition, f"{one.method} {address}")} & named
+            assert set(one.codes) <= codes, one.name
+            assert one.codes or advertised or (one.compartment and rest["compartment"]), one.name
+    assert "patch also goes by criteria" in rest["documentation"]  # R4 has no element for it
+    paths = {one.path for one in offered()} | ALIASES
+    for route in create_app(Settings()).router.routes:
+        assert (isinstance(route, Route) and route.path in paths) or (
+            isinstance(route, Mount) and route.path == "/static"
+        )
 
+
+def test_search_takes_exactly_the_parameters_that_are_advertised(definitions: Definitions) -> None:
+    (rest,) = capability.statement(definitions, offered())["rest"]
+    common = {one["name"] for one in rest["searchParam"]}
+    assert set(SPECIAL) < common
+    known = {one.code for one in definitions.search_parameters.all} | common - set(SPECIAL)
+    known |= {"_score", "_graph", "_at", "_since", "_maxresults"}
+    for resource in rest["resource"]:
+        advertised = {one["name"] for one in resource.get("searchParam", ())} | common
+        pairs = [(f"{name}:missing", "true") for name in sorted(known - set(NOT_DONE))]
+        query = parse_search(Settings(), definitions, Scope(resource["type"]), pairs, "lenient")
+        assert len(query.conditions) == len(advertised - set(SPECIAL))
+        assert {name.removesuffix(":missing") for name in query.ignored} == known - advertised - set(NOT_DONE)
+
+
+def test_what_is_not_done_is_neither_advertised_nor_taken(definitions: Definitions) -> None:
+    (rest,) = capability.statement(definitions, offered())["rest"]
+    for resource in rest["resource"]:
+        advertised = {one["name"] for one in (*resource.get("searchParam", ()), *rest["searchParam"])}
+        own = definitions.search_parameters.of(resource["type"])
+        for name in NOT_DONE:
+            assert name not in advertised or name in own, (resource["type"], name)
+            if name not in advertised and (name in own or name.startswith("_")):
+                with pytest.raises(errors.BadRequest) as refused:
+                    parse_search(Settings(), definitions, Scope(resource["type"]), [(name, "x")], "lenient")
+                assert [issue.rule for issue in refused.value.issues] == ["unsupported-parameter"]
+
+
+def test_parameters_that_shape_the_answer_are_named_in_the_documentation(definitions: Definitions) -> None:
+    (rest,) = capability.statement(definitions, offered())["rest"]
+    assert set(SHAPES) == RESULT
+    for name, value in SHAPES.items():
+        assert f" {name}" in rest["documentation"]
+        query = parse_search(Settings(), definitions, Scope("Patient"), [(name, value)], "strict")
+        assert query.conditions == ()
+        assert query.link == ((name, value),)
+
+
+def test_capability_statement_lists_only_what_is_searchable(definitions: Definitions) -> None:
     statement = capability.statement(definitions, offered())
     for resource in statement["rest"][0]["resource"]:
         for parameter in resource.get("searchParam", []):
