@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from service.conformance.concepts import CodeSystem, ConceptMap, ValueSet
 from service.conformance.package import Package, read
-from service.conformance.records import CORE, CodeSystem, ConceptMap, Structure, ValueSet, canonical
+from service.conformance.records import CORE, Structure, canonical
 from service.fhir.json import decode
 from service.fhir.parameters import SearchParameters
 from service.settings import shipped
@@ -64,6 +65,10 @@ class Definitions:
     def concept_map(self, url: str) -> ConceptMap | None:
         """The rows of a concept map."""
         return _unpacked(self._package.concept_maps, canonical(url), ConceptMap)
+
+    def concept_maps(self) -> tuple[str, ...]:
+        """The canonicals of all concept maps."""
+        return tuple(self._package.concept_maps)
 
     def resource(self, url: str) -> dict[str, Any] | None:
         """One of our own conformance resources by canonical, as JSON; None if it is not ours."""

@@ -15,12 +15,12 @@ from typing import Any
 
 import msgspec
 
-from service.conformance import records, search_parameters
+from service.conformance import concepts, records, search_parameters
 from service.fhir.parameters import SearchParameter
 
 R4 = "4.0.1"
 _DIGEST = 32
-_CODE = (Path(__file__), Path(records.__file__), Path(search_parameters.__file__))
+_CODE = (Path(__file__), Path(records.__file__), Path(concepts.__file__), Path(search_parameters.__file__))
 
 
 class Package(msgspec.Struct):
@@ -155,16 +155,16 @@ def _structure(package: dict[str, Any], resource: dict[str, Any]) -> None:
 
 
 def _value_set(package: dict[str, Any], resource: dict[str, Any]) -> None:
-    package["value_sets"][resource["url"]] = msgspec.Raw(_pack(records.value_set(resource)))
+    package["value_sets"][resource["url"]] = msgspec.Raw(_pack(concepts.value_set(resource)))
 
 
 def _code_system(package: dict[str, Any], resource: dict[str, Any]) -> None:
     if resource.get("content") != "supplement":
-        package["code_systems"][resource["url"]] = msgspec.Raw(_pack(records.code_system(resource)))
+        package["code_systems"][resource["url"]] = msgspec.Raw(_pack(concepts.code_system(resource)))
 
 
 def _concept_map(package: dict[str, Any], resource: dict[str, Any]) -> None:
-    package["concept_maps"][resource["url"]] = msgspec.Raw(_pack(records.concept_map(resource)))
+    package["concept_maps"][resource["url"]] = msgspec.Raw(_pack(concepts.concept_map(resource)))
 
 
 def _parameter(package: dict[str, Any], resource: dict[str, Any]) -> None:

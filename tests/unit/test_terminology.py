@@ -28,8 +28,16 @@ def terminology(definitions: Definitions) -> Terminology:
         (f"{HL7}/observation-status", "http://example.org", "final", False),
         (f"{HL7}/observation-status", None, "banana", False),
         (f"{HL7}/condition-clinical", "http://terminology.hl7.org/CodeSystem/condition-clinical", "relapse", True),
-        (f"{HL7}/mimetypes", None, "text/plain", None),
-        (f"{HL7}/ucum-units", "http://unitsofmeasure.org", "mg", None),
+        (f"{HL7}/mimetypes", None, "text/plain", True),
+        (f"{HL7}/mimetypes", None, "text", False),
+        (f"{HL7}/all-languages", "urn:ietf:bcp:47", "de-CH-1996", True),
+        (f"{HL7}/all-languages", "urn:ietf:bcp:47", "german language", False),
+        (f"{HL7}/ucum-units", "http://unitsofmeasure.org", "mg", True),
+        (f"{HL7}/ucum-units", "http://unitsofmeasure.org", "mgs", False),
+        (f"{HL7}/all-distance-units", "http://unitsofmeasure.org", "[in_i]", True),
+        (f"{HL7}/all-distance-units", "http://unitsofmeasure.org", "kg", False),
+        (f"{HL7}/doc-typecodes", "http://loinc.org", "11488-4", None),
+        (f"{HL7}/doc-typecodes", "http://example.org", "11488-4", False),
         (f"{HL7}/nothing", None, "x", None),
         ("http://terminology.hl7.org/ValueSet/v3-ActEncounterCode", f"{V3[:-15]}ActCode", "AMB", True),
         ("http://terminology.hl7.org/ValueSet/v3-ActEncounterCode", f"{V3[:-15]}ActCode", "SELF", False),
@@ -46,6 +54,11 @@ def test_display_and_known(terminology: Terminology) -> None:
     assert terminology.known(V3, "R") is True
     assert terminology.known(V3, "nothing") is False
     assert terminology.known("http://loinc.org", "2276-4") is None
+    assert terminology.known("http://unitsofmeasure.org", "10*6/kg") is True
+    assert terminology.known("http://unitsofmeasure.org", "million/kg") is False
+    assert terminology.known("urn:ietf:bcp:47", "tr") is True
+    # Declared complete and empty: a placeholder says nothing about its codes.
+    assert terminology.known("http://hl7.org/fhir/message-events", "admin-notify") is None
 
 
 def test_translate(terminology: Terminology) -> None:
@@ -82,3 +95,33 @@ def test_expand_composition(tmp_path: Path) -> None:
     assert terminology.expand(f"{OWN}/ValueSet/both") == {system: {"a", "b", "c"}}
     assert terminology.expand(f"{OWN}/ValueSet/unknown") is None
     assert terminology.expand(f"{OWN}/ValueSet/itself") is None
+
+
+def test_expand_of_a_version_that_is_not_at_hand_is_not_known(definitions: Definitions) -> None:
+    # The value set asks for 3.6.0 of a system that the package has in 4.0.1.
+    assert Terminology(definitions).expand(f"{HL7}/task-code") is None
+    assert Terminology(definitions).expand(f"{HL7}/observation-status|4.0.1") is not None
+
+
+def test_contains_of_a_mixed_value_set_needs_only_what_the_answer_hangs_on(tmp_path: Path) -> None:
+    system = f"{OWN}/CodeSystem/s"
+    resources = [
+        {"resourceType": "CodeSystem", "url": system, "content": "complete", "concept": [{"code": "a"}, {"code": "b"}]},
+        {
+            "resourceType": "ValueSet",
+            "url": f"{OWN}/ValueSet/mixed",
+            "compose": {
+                "include": [{"system": system}, {"system": "http://snomed.info/sct"}],
+                "exclude": [{"system": system, "concept": [{"code": "b"}]}],
+            },
+        },
+    ]
+    for index, resource in enumerate(resources):
+        (tmp_path / f"{index}.json").write_text(json.dumps(resource))
+    terminology = Terminology(load(None, tmp_path))
+    url = f"{OWN}/ValueSet/mixed"
+    assert terminology.expand(url) is None
+    answers = [terminology.contains(url, system, code) for code in "abc"]
+    assert answers == [True, False, False]
+    assert terminology.contains(url, "http://snomed.info/sct", "52101004") is None
+    assert terminology.contains(url, "http://example.org", "a") is False
