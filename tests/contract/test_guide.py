@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import shutil
 import tarfile
 from collections import Counter
@@ -27,6 +28,7 @@ from service.settings import Settings, shipped
 from service.web.guide import codes, elements, package
 from service.web.guide.content import Document, guide
 from service.web.guide.requirements import REQUIREMENTS
+from service.web.html import HERE
 
 COMPILED = shipped(*OWN_RESOURCES)
 CONFORMANCE = sorted(guide().by_url.values(), key=lambda one: one.href)
@@ -308,3 +310,25 @@ def test_covers_finds_what_is_missing() -> None:
     assert covers({"a": [{"b": 1, "c": 2}], "d": 3}, {"a": [{"b": 1}]})
     assert not covers({"a": [{"b": 1}]}, {"a": [{"b": 2}]})
     assert not covers({"a": [{"b": 1}]}, {"e": 1})
+
+
+# The look
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rgb or #rrggbb: https://www.w3.org/TR/WCAG21/#dfn-relative-luminance"""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_colours_have_the_contrast_of_wcag_aa() -> None:
+    style = (HERE / "static" / "pages.css").read_text(encoding="utf-8")
+    themes = [dict(re.findall(r"--(\w+): (#\w+);", line)) for line in style.splitlines() if ":root {" in line]
+    assert len(themes) == 3  # light, dark, print
+    for theme in themes:
+        for text in ("ink", "soft", "accent"):
+            for ground in ("paper", "shade"):
+                light, dark = sorted((luminance(theme[text]), luminance(theme[ground])), reverse=True)
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground, theme)

@@ -57,14 +57,18 @@ def _displays(value_set: Resource) -> Iterator[tuple[tuple[str, str], str]]:
             yield (part.get("system", ""), concept["code"]), concept.get("display", "")
 
 
-def composition(guide: Guide, value_set: Resource) -> Iterator[tuple[Link, str]]:
-    """Of each include: the system or value set, and what of it."""
+def composition(guide: Guide, value_set: Resource) -> Iterator[tuple[Link, str, str]]:
+    """Of each include: the system or value set, its canonical, and what of it."""
     for part in value_set["compose"]["include"]:
         concepts = part.get("concept", ())
         if "system" in part:
-            yield links.to(guide, part["system"]), f"{len(concepts)} codes" if concepts else "all codes"
+            yield links.to(guide, part["system"]), part["system"], _count(len(concepts)) if concepts else "all codes"
         for url in part.get("valueSet", ()):
-            yield links.to(guide, url), "all of the value set"
+            yield links.to(guide, url), url, "all of it"
+
+
+def _count(number: int) -> str:
+    return f"{number} code" if number == 1 else f"{number} codes"
 
 
 def concepts(system: Resource) -> list[Code]:

@@ -102,7 +102,10 @@ def invariants(structure: Resource) -> list[Invariant]:
 def _row(guide: Guide, element: Resource, own: bool) -> Row:
     last = element["id"].rpartition(".")[2]
     name, _, slice_ = last.partition(":")
+    constant = _constant(element)
     binding = element.get("binding")
+    if binding and constant and binding["strength"] == "example":
+        binding = None  # one code is asked for: R4's example of others would mislead
     return Row(
         element["id"],
         element["id"].count("."),
@@ -112,7 +115,7 @@ def _row(guide: Guide, element: Resource, own: bool) -> Row:
         tuple(FLAGS[flag] for flag in FLAGS if element.get(flag)),
         tuple(_types(guide, element)),
         (binding["strength"], links.to(guide, binding.get("valueSet", ""))) if binding else None,
-        _constant(element),
+        constant,
         _slicing(element.get("slicing")),
         element.get("short", ""),
         tuple(one["key"] for one in element.get("constraint", ()) if one.get("source", "").startswith(BASE)),

@@ -30,6 +30,17 @@ META_DATA_TYPES = frozenset(
     "ContactDetail Contributor DataRequirement Expression ParameterDefinition RelatedArtifact TriggerDefinition "
     "UsageContext".split()
 )
+SYSTEMS = {
+    "http://loinc.org": "LOINC",
+    "http://snomed.info/sct": "SNOMED CT",
+    "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl": "NCI Thesaurus",
+    "http://hl7.org/fhir/sid/icd-10": "ICD-10",
+    "http://terminology.hl7.org/CodeSystem/icd-o-3": "ICD-O-3",
+    "http://terminology.hl7.org/CodeSystem/mdr": "MedDRA",
+    "http://www.whocc.no/atc": "ATC",
+    "http://www.nlm.nih.gov/research/umls/rxnorm": "RxNorm",
+    "http://hl7.org/fhir/administrative-gender": "administrative gender",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,8 @@ def to(guide: Guide, url: str) -> Link:
     found = guide.by_url.get(canonical(url))
     if found is not None:
         return Link(found.title, found.href)
+    if url in SYSTEMS:
+        return Link(SYSTEMS[url])
     name = canonical(url).rpartition("/")[2]
     if url.startswith(CORE):
         if name[:1].isupper():

@@ -121,7 +121,7 @@ Context: Provenance.entity
 Extension: ContentHash
 Id: content-hash
 Title: "Content hash"
-Description: "Hash of the resource as it was imported: `sha256:` and lower-case hexadecimal digits."
+Description: "Hash of the resource as it was imported: sha256: and lower-case hexadecimal digits."
 Context: Provenance
 * insert OwnDefinition
 * value[x] only string
