@@ -12,34 +12,47 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from service.errors import BadRequest, PreconditionFailed
-from service.fhir.operations import Stored
+from service.fhir.bundle import UNLESS
+from service.fhir.operations import ABSENT, Stored
 
 ETAG = re.compile(r'\s*(?:W/)?"([^"]{1,64})"\s*\Z')
 RETURNS = frozenset({"minimal", "representation", "OperationOutcome"})
 GENERAL = frozenset({"_format", "_pretty"})
 
 
+def header(request: Request, name: str) -> str | None:
+    """The value of a header, those of several of its name with commas between them (RFC 9110 5.3)."""
+    values = request.headers.getlist(name)
+    return ", ".join(values) if values else None
+
+
 def if_match(request: Request) -> int | None:
-    """The version that must be current, or None. An ETag that this server never gave is a PreconditionFailed."""
-    text = request.headers.get("if-match")
+    """The version that must be current, or None; ABSENT where a PUT says `If-None-Match: *` (RFC 9110 13.1.2).
+
+    An ETag that this server never gave is a PreconditionFailed.
+    """
+    text, unless = header(request, "if-match"), header(request, "if-none-match")
+    if unless is not None:
+        if unless.strip() != "*" or request.method != "PUT" or text is not None:
+            raise BadRequest(UNLESS, code="not-supported", rule="malformed-etag")
+        return ABSENT
     if text is None:
         return None
     match = ETAG.match(text)
     if match is None:
         raise BadRequest('If-Match takes one ETag, such as W/"3"', code="value", rule="malformed-etag")
-    if not match[1].isdecimal():
+    if not match[1].isdecimal() or int(match[1]) == 0:
         raise PreconditionFailed("If-Match names a version that does not exist", rule="version-mismatch")
     return int(match[1])
 
 
 def not_modified(request: Request, stored: Stored) -> bool:
     """Whether the client already has this version (If-None-Match, else If-Modified-Since)."""
-    headers = request.headers
-    tags = headers.get("if-none-match")
+    tags = header(request, "if-none-match")
     if tags is not None:
         version = str(stored.version)
         return any((match := ETAG.match(tag)) and match[1] == version for tag in tags.split(",")) or tags == "*"
-    since = headers.get("if-modified-since")
+    since = request.headers.get("if-modified-since")
     if since is None:
         return False
     try:
@@ -50,7 +63,7 @@ def not_modified(request: Request, stored: Stored) -> bool:
 
 def prefer(request: Request, name: str, default: str) -> str:
     """The value of a preference, `return` or `handling`; unknown values are ignored as RFC 7240 asks."""
-    text = request.headers.get("prefer")
+    text = header(request, "prefer")
     if text is None:
         return default
     known = RETURNS if name == "return" else {"strict", "lenient"}

@@ -11,6 +11,7 @@ from service.api import body, conditions, formats, idempotency, replies
 from service.api.selective import selective
 from service.api.server import server_of
 from service.errors import BadRequest, Unprocessable
+from service.fhir.conditions import Query, condition_of
 from service.fhir.operations import Create, Plan
 
 
@@ -22,12 +23,21 @@ async def create(request: Request) -> Response:
     if conditions.criteria(request):
         text = "A create has no criteria in its URL; what must not exist yet stands in If-None-Exist"
         raise BadRequest(text, code="not-supported", rule="criteria-of-create")
-    criteria = request.headers.get("if-none-exist")
-    unless = None if criteria is None else selective(request, type_, conditions.pairs_of(criteria.lstrip("?")))
+    unless = _unless(request, type_)
     resource = await body.resource(request, type_, keep_id=False)
     _refuse_unprocessed(resource)
     (applied,) = await idempotency.write(request, Plan((Create(resource, unless),), base=server.base(request)))
     return replies.written(request, applied, body.findings(request, resource))
+
+
+def _unless(request: Request, type_: str) -> Query | None:
+    """The condition of If-None-Exist. Raises BadRequest, PreconditionFailed."""
+    given = request.headers.getlist("if-none-exist")
+    if not given:
+        return None
+    if len(given) > 1:
+        raise BadRequest("If-None-Exist stands once, with all criteria", code="value", rule="malformed-query")
+    return selective(request, type_, conditions.pairs_of(condition_of(type_, given[0])))
 
 
 def _refuse_unprocessed(resource: dict[str, Any]) -> None:

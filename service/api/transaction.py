@@ -17,7 +17,7 @@ from service.api.replies import Reply
 from service.api.search import render
 from service.api.server import Server, server_of
 from service.errors import BadRequest, CartFhirError, Issue, Unprocessable
-from service.fhir import bundle
+from service.fhir import bundle, bundle_response
 from service.fhir.bundle import Entry
 from service.fhir.conditions import Query, Scope
 from service.fhir.operations import Applied, Plan, Read, Result, Search
@@ -29,24 +29,27 @@ async def transaction(request: Request) -> Response:
     formats.check_content_type(request)
     server, content = server_of(request), await body.raw(request)
     base, xml = server.base(request), formats.sends_xml(request)
-    kind, entries, found = await body.compute(lambda: _understood(server, content, base, xml), len(content))
+    handling = conditions.prefer(request, "handling", "lenient")
+    kind, entries, found = await body.compute(lambda: _understood(server, content, base, xml, handling), len(content))
     results: Sequence[Result]
     if kind == "transaction":
         results = await idempotency.write(request, _plan(server, entries, found, base))
     else:
         results = await _batch(request, entries, found, base)
     wish = conditions.prefer(request, "return", "minimal")
-    answer = bundle.respond(
+    answer = bundle_response.respond(
         f"{kind}-response", entries, results, base, wish, lambda page, query: render(server, base, page, query)
     )
     return Reply(200, answer)
 
 
-def _understood(server: Server, content: bytes, base: str, xml: bool) -> tuple[str, list[Entry], list[list[Issue]]]:
+def _understood(
+    server: Server, content: bytes, base: str, xml: bool, handling: str
+) -> tuple[str, list[Entry], list[list[Issue]]]:
     """The kind of the bundle, its entries, and what the validator has against the resource of each."""
 
     def query(scope: Scope, pairs: list[tuple[str, str]], strict: bool) -> Query:
-        return server.query(scope, pairs, "strict" if strict else "lenient")
+        return server.query(scope, pairs, "strict" if strict else handling)
 
     value = body.an_object(content, server, xml)
     entries = bundle.parse(value, query, base, server.settings.max_bundle_entries, read_patch_of(server))

@@ -1,4 +1,4 @@
-"""A batch or transaction Bundle to operations, and what they did back to a response Bundle.
+"""A batch or transaction Bundle to operations.
 
 Source: https://hl7.org/fhir/R4/http.html#transaction and https://hl7.org/fhir/R4/bundle.html
 """
@@ -8,27 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
-from service.errors import BadRequest, CartFhirError, Issue
-from service.fhir.conditions import Query, Scope
-from service.fhir.json import encode
-from service.fhir.operations import (
-    Answer,
-    Applied,
-    Create,
-    Delete,
-    Operation,
-    Patch,
-    Plan,
-    Read,
-    Search,
-    SearchPage,
-    Stored,
-    Update,
-)
+from service.errors import BadRequest, CartFhirError, Issue, PreconditionFailed
+from service.fhir.conditions import Query, Scope, condition_of
+from service.fhir.operations import ABSENT, Create, Delete, Operation, Patch, Plan, Read, Search, Update
 from service.fhir.patch import Document, ReadPatch
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -40,6 +25,7 @@ _URL = re.compile(
 # What the service answers and no plan knows: a history, an operation, the CapabilityStatement, a part of a resource.
 _OTHER = re.compile(r"(?:[A-Za-z0-9\-./]*/)?(?:_history|\$[a-z\-]+|metadata)(?:\?.*)?\Z", re.DOTALL)
 _SHOWN = ("_format", "_pretty")
+UNLESS = "If-None-Match of a write is * on a PUT, without If-Match: the resource must not exist yet"
 _ETAG = re.compile(r'(?:W/)?"?(\d{1,18})"?\Z')
 
 ParseQuery = Callable[[Scope, list[tuple[str, str]], bool], Query]  # (where, pairs, strict)
@@ -97,7 +83,11 @@ def transaction(entries: Sequence[Entry], base: str, issues: Sequence[Issue] = (
         if entry.forward
     ]
     if errors or issues:
-        raise BadRequest(issues=[*errors, *issues])
+        kinds = {type(entry.error) for entry in entries if entry.error} | {
+            BadRequest for entry in entries if entry.forward
+        }
+        unmet = not issues and kinds == {PreconditionFailed}
+        raise (PreconditionFailed if unmet else BadRequest)(issues=[*errors, *issues])
     operations = tuple(entry.operation for entry in entries if entry.operation is not None)
     return Plan(operations, tuple(entry.place for entry in entries), base)
 
@@ -174,7 +164,7 @@ class _EntryReader:
             return Read(type_, id_, int(url["version"]) if url["version"] else None)
         if url["version"]:
             raise BadRequest("A version cannot be changed", expression=f"{place}.request.url", rule="malformed-url")
-        if_match = _etag(place, request, "ifMatch")
+        if_match = _if_match(place, method, request)
         if method == "POST":
             return self._create(place, url, request, resource, full_url)
         if method == "PUT":
@@ -207,7 +197,7 @@ class _EntryReader:
             return Create(resource, None, full_url)
         if not isinstance(condition, str):
             raise BadRequest("ifNoneExist is a query", expression=f"{place}.request.ifNoneExist", rule="type-mismatch")
-        query = self._where(place, url["type"], None, condition.rpartition("?")[2], "request.ifNoneExist")
+        query = self._where(place, url["type"], None, condition_of(url["type"], condition), "request.ifNoneExist")
         return Create(resource, query, full_url)
 
     def _where(self, place: str, type_: str, id_: str | None, text: str | None, element: str) -> Query | None:
@@ -221,7 +211,7 @@ class _EntryReader:
             raise BadRequest(issues=issues) from None
         if not query.conditions:
             text = "A condition needs at least one search parameter"
-            raise BadRequest(text, expression=f"{place}.{element}", code="required", rule="empty-condition")
+            raise PreconditionFailed(text, expression=f"{place}.{element}", code="required", rule="empty-condition")
         return query
 
 
@@ -238,6 +228,20 @@ def _sent(place: str, resource: Any, type_: str) -> dict[str, Any]:
     return resource
 
 
+def _if_match(place: str, method: str, request: dict[str, Any]) -> int | None:
+    """The version that must be current; ABSENT where a PUT says `ifNoneMatch: *`."""
+    version = _etag(place, request, "ifMatch")
+    if version == 0:
+        text = "ifMatch names a version that does not exist"
+        raise PreconditionFailed(text, expression=f"{place}.request.ifMatch", rule="version-mismatch")
+    if "ifNoneMatch" not in request:
+        return version
+    if method != "PUT" or request["ifNoneMatch"] != "*" or version is not None:
+        expression = f"{place}.request.ifNoneMatch"
+        raise BadRequest(UNLESS, expression=expression, code="not-supported", rule="malformed-etag")
+    return ABSENT
+
+
 def _etag(place: str, request: dict[str, Any], name: str) -> int | None:
     text = request.get(name)
     if text is None or (name == "ifNoneMatch" and text == "*"):
@@ -247,88 +251,3 @@ def _etag(place: str, request: dict[str, Any], name: str) -> int | None:
         expression = f"{place}.request.{name}"
         raise BadRequest(f'{name} is an ETag such as W/"3"', expression=expression, code="value", rule="malformed-etag")
     return int(match[1])
-
-
-def respond(
-    kind: str,
-    entries: Sequence[Entry],
-    results: Sequence[Applied | Answer | CartFhirError],
-    base: str,
-    returns: str,
-    render: Callable[[SearchPage, Query], bytes],
-) -> bytes:
-    """The response Bundle, an entry for each in the order of the request.
-
-    `kind` is transaction-response or batch-response; `returns` is Prefer's return: minimal, representation or
-    OperationOutcome; `render` makes a searchset.
-    """
-    parts = [
-        _response(entry, result, base.rstrip("/"), returns, render)
-        for entry, result in zip(entries, results, strict=True)
-    ]
-    head = encode({"resourceType": "Bundle", "type": kind})
-    return b"".join((head[:-1], b',"entry":[', b",".join(parts), b"]}")) if parts else head
-
-
-def _response(
-    entry: Entry,
-    result: Applied | Answer | CartFhirError,
-    base: str,
-    returns: str,
-    render: Callable[[SearchPage, Query], bytes],
-) -> bytes:
-    if isinstance(result, CartFhirError):
-        return encode({"response": {"status": _status(result.status), "outcome": result.outcome()}})
-    response: dict[str, Any] = {"status": _status(result.status)}
-    if isinstance(result, Answer):
-        return _answered(result, response)
-    if result.page is not None:
-        assert isinstance(entry.operation, Search)
-        return b'{"resource":%b,"response":%b}' % (render(result.page, entry.operation.query), encode(response))
-    stored = result.stored
-    if stored is None:
-        return encode({"response": response})
-    body = stored.content
-    if result.outcome == "read" and entry.if_none_match == stored.version:
-        response["status"], body = _status(304), None
-    elif result.outcome != "read" and returns != "representation":
-        body = None
-    response |= _place(stored, base)
-    if returns == "OperationOutcome" and result.outcome != "read":
-        response["outcome"] = _done(result)
-    if body is None:
-        return encode({"response": response})
-    return b'{"fullUrl":"%b","resource":%b,"response":%b}' % (
-        f"{base}/{stored.type}/{stored.id}".encode(),
-        body,
-        encode(response),
-    )
-
-
-def _answered(answer: Answer, response: dict[str, Any]) -> bytes:
-    if answer.etag is not None:
-        response["etag"] = answer.etag
-    if not answer.content:
-        return encode({"response": response})
-    if answer.status < 400:
-        return b'{"resource":%b,"response":%b}' % (answer.content, encode(response))
-    return b'{"response":%b,"outcome":%b}}' % (encode(response)[:-1], answer.content)
-
-
-def _place(stored: Stored, base: str) -> dict[str, Any]:
-    place = {
-        "etag": stored.etag,
-        "lastModified": stored.updated.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-    }
-    if stored.content is not None:
-        place["location"] = f"{base}/{stored.type}/{stored.id}/_history/{stored.version}"
-    return place
-
-
-def _done(result: Applied) -> dict[str, Any]:
-    issue = {"severity": "information", "code": "informational", "diagnostics": f"The resource is {result.outcome}"}
-    return {"resourceType": "OperationOutcome", "issue": [issue]}
-
-
-def _status(code: int) -> str:
-    return f"{code} {HTTPStatus(code).phrase}"

@@ -122,6 +122,11 @@ class Query:
     path: str = ""
 
 
+def condition_of(type_: str, text: str) -> str:
+    """The query string of a condition on `type_`, which some clients write as an address: `Patient?identifier=…`."""
+    return text.removeprefix(type_).removeprefix("?") if text.startswith((f"{type_}?", "?")) else text
+
+
 def chained(condition: Condition) -> bool:
     """Whether the condition asks about other resources than the one that it is tested on."""
     if isinstance(condition, (Every, Either)):

@@ -20,7 +20,7 @@ _URI_ELEMENTS = frozenset(
 _LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/([A-Za-z0-9\-.]{1,64}))?\Z")
 _CONDITIONAL = re.compile(r"([A-Z][A-Za-z]+)\?(.*)\Z", re.DOTALL)
 _RESTFUL = re.compile(r"(https?://.+/)[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}\Z")
-_NARRATIVE = re.compile(r"""((?:href|src)\s*=\s*["'])(urn:(?:uuid|oid):[^"']+)""")
+_NARRATIVE = re.compile(r"""((?:href|src)\s*=\s*["'])([^"'#][^"']*)""")
 
 Container = dict[str, Any] | list[Any]
 Link = tuple[Container, Any, str]
@@ -40,7 +40,8 @@ class Links:
     """The links of one resource, each as (container, key, text), so that setting `container[key]` rewrites it.
 
     `local` are relative references; `urn` those by `urn:uuid:`/`urn:oid:`; `conditional` are `Type?query`;
-    `absolute` name another server; `uris` are uri elements with a urn that may be an entry's fullUrl.
+    `absolute` name another server; `own`, with their full text, our own; `uris` are uri elements with a urn that may
+    be an entry's fullUrl. A canonical URL stays what it is even where an entry has it as its fullUrl.
     """
 
     local: list[Link]
@@ -49,6 +50,7 @@ class Links:
     absolute: list[Link]
     uris: list[Link]
     narrative: list[Link]
+    own: list[Link]
 
 
 def local(text: str) -> Local | None:
@@ -65,7 +67,7 @@ def conditional(text: str) -> tuple[str, str] | None:
 
 def find(resource: dict[str, Any]) -> Links:
     """All links of the resource, contained resources included, those inside a Bundle's entries not."""
-    links = Links([], [], [], [], [], [])
+    links = Links([], [], [], [], [], [], [])
     if resource.get("resourceType") == "Bundle":  # a stored Bundle is one document: what is in it links within it
         resource = {key: value for key, value in resource.items() if key != "entry"}
     _walk(resource, links)
@@ -87,7 +89,7 @@ def _walk(node: dict[str, Any], links: Links) -> None:
                 _sort_reference(node, key, value, links)
             elif value.startswith("urn:") and key in _URI_ELEMENTS:
                 links.uris.append((node, key, value))
-            elif key == "div" and "urn:" in value:
+            elif key == "div" and ("href" in value or "src" in value):
                 links.narrative.append((node, key, value))
 
 
@@ -125,6 +127,10 @@ def relink(links: Links, targets: dict[str, str], full_url: str | None = None) -
             here.append((container, key, targets[text]))
         elif text.startswith("urn:"):
             left.append((container, key, text))
+    for container, key, text in links.own:
+        if text in targets:  # an entry that is posted with an address of ours gets an id of its own
+            container[key] = targets[text]
+        here.append((container, key, container[key]))
     for container, key, text in links.uris:
         container[key] = targets.get(text, text)
     for container, key, text in links.narrative:
@@ -133,14 +139,16 @@ def relink(links: Links, targets: dict[str, str], full_url: str | None = None) -
 
 
 def localize(links: Links, base: str) -> None:
-    """Turns absolute references to our own `base` into relative ones, so that they resolve here."""
+    """Turns absolute references to our own `base` into relative or conditional ones, so that they resolve here."""
     prefix = base.rstrip("/") + "/"
     still = []
     for container, key, text in links.absolute:
         rest = text[len(prefix) :] if text.startswith(prefix) else ""
         if rest and _LOCAL.match(rest):
             container[key] = rest
-            links.local.append((container, key, rest))
+            links.own.append((container, key, text))
+        elif rest and _CONDITIONAL.match(rest):
+            links.conditional.append((container, key, rest))
         else:
             still.append((container, key, text))
     links.absolute = still

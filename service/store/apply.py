@@ -52,7 +52,7 @@ def apply(staging: Staging, prepared: Prepared, parse_query: ParseQuery) -> tupl
         results[index] = _at(drafts[index], _write, staging)
     for index in writing:
         _at(drafts[index], check_references, staging)
-        _refuse_second_match(staging, drafts[index])
+        _refuse_second_match(staging, drafts[index], drafts)
     for draft in drafts:
         if isinstance(draft.operation, Delete):
             _at(draft, check_referrers, staging)
@@ -154,6 +154,8 @@ def _patch(plan: Plan, staging: Staging, draft: Draft) -> None:
 
 def _find(staging: Staging, query: Query) -> list[Identity]:
     """At most one match of a condition. Deletes of the plan have been seen: hl7.org/fhir/R4/http.html#trules."""
+    if not query.conditions:
+        raise PreconditionFailed("A condition needs at least one search parameter", rule="empty-condition")
     if any(chained(condition) for condition in query.conditions):
         text = "A condition may not chain through other resources; name an identifier of the resource itself"
         raise BadRequest(text, code="not-supported", rule="chained-condition")
@@ -248,14 +250,16 @@ def _put(staging: Staging, identity: Identity, after: Entity) -> None:
     staging.plan.versions.append(row)
 
 
-def _refuse_second_match(staging: Staging, draft: Draft) -> None:
+def _refuse_second_match(staging: Staging, draft: Draft, drafts: list[Draft]) -> None:
     """What a condition did not find must not be made twice by one plan."""
     operation = draft.operation
     query = operation.if_none_exist if isinstance(operation, Create) else operation.where  # type: ignore[union-attr]
     if query is None:
         return
-    if any(identity != draft.identity for identity in staging.pending(query) if identity in staging.plan.entities):
-        text = "Another entry of the bundle meets this entry's condition: both are about the same resource"
+    changed = {identity for identity in staging.pending(query) if identity in staging.plan.entities}
+    other = next((one for one in drafts if one.identity in changed and one.identity != draft.identity), None)
+    if other is not None:
+        text = f"{other.place} meets the condition of {draft.place}: both are about the same resource"
         raise placed(BadRequest(text, code="duplicate", rule="identity-overlap"), draft)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from service.errors import Conflict, PreconditionFailed
 from service.fhir import references
+from service.fhir.operations import ABSENT
 from service.store.drafts import Draft
 from service.store.staging import Entity, Staging
 
@@ -17,6 +18,11 @@ RECORDS = frozenset({"Provenance", "AuditEvent"})
 def check_version(before: Entity | None, if_match: int | None) -> None:
     """Raises PreconditionFailed, with the current ETag, unless the version asked for is current."""
     if if_match is None:
+        return
+    if if_match == ABSENT:
+        if before is not None and before.alive:
+            text, headers = "If-None-Match is *, and the resource exists", {"ETag": f'W/"{before.version}"'}
+            raise PreconditionFailed(text, rule="version-mismatch", headers=headers)
         return
     current = before.version if before is not None else 0
     if current != if_match or (before is not None and before.deleted):
