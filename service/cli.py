@@ -20,8 +20,7 @@ from service.errors import CartFhirError
 from service.importing import export_folder, import_demo, import_folder
 from service.serving import listen, run
 from service.settings import Settings, shipped
-from service.store.migrate import check as check_store
-from service.store.migrate import migrate as migrate_store
+from service.store.schema import check as check_store
 from service.trial.importer import ImportReport, read_study
 from service.trial.mapping.explain import explain as explain_mapped
 
@@ -66,7 +65,7 @@ def demo(host: Host = None, port: Port = None) -> None:
         writable_folder(settings)
         listener = listen(settings)
         _say("Migrating the database")
-        migrate_store(settings)
+        _migrate(settings)
         definitions = _definitions(settings)
         _report(asyncio.run(import_demo(settings, definitions, _say)))
         run(settings, listener, lambda: _addresses(settings), definitions)
@@ -78,7 +77,7 @@ def migrate() -> None:
     with _plainly():
         settings = _settings()
         writable_folder(settings)
-        migrate_store(settings)
+        _migrate(settings)
         _say("The database has the newest schema")
 
 
@@ -161,6 +160,12 @@ def _settings(**changes: Any) -> Settings:
     except (ValueError, OSError) as error:
         raise CartFhirError(str(error)) from None
     return settings
+
+
+def _migrate(settings: Settings) -> None:
+    from service.store.migrate import migrate as to_head  # alembic is long to import, and `serve` has no need of it
+
+    to_head(settings)
 
 
 def _definitions(settings: Settings) -> Definitions:

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import make_url
 
 from service.conformance.definitions import Definitions
 from service.errors import ISSUE_TYPES, CartFhirError
 from service.settings import Settings
+from service.store import schema
 from service.store.engine import connect
 from service.store.migrate import configuration
 from service.store.numbering import (
@@ -89,6 +91,10 @@ def test_schema_has_no_drift(database_url: str) -> None:
         command.check(config)
     engine.dispose()
     assert make_url(database_url).get_backend_name() in ("sqlite", "postgresql")
+
+
+def test_newest_schema_is_that_of_alembic() -> None:
+    assert schema.head() == ScriptDirectory.from_config(configuration()).get_current_head()
 
 
 def test_no_package_shadows_a_library() -> None:
