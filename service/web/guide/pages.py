@@ -33,12 +33,12 @@ TEMPLATES = {kind: f"guide/{kind.lower()}.html" for kind in KINDS}
 
 async def index(request: Request) -> Response:
     """GET /ig: everything that the guide has."""
-    return html(_index())
+    return html(await asyncio.to_thread(_index))
 
 
 async def requirements(request: Request) -> Response:
     """GET /ig/requirements: what is asked of each resource, and which rule holds it."""
-    return html(_requirements())
+    return html(await asyncio.to_thread(_requirements))
 
 
 async def archive(request: Request) -> Response:
@@ -62,10 +62,10 @@ async def document(request: Request) -> Response:
     """
     kind, id_ = request.path_params["kind"], request.path_params["id"]
     if id_.endswith(".json"):
-        found = _found(guide(), kind, id_.removesuffix(".json"))
+        found = _found(await asyncio.to_thread(guide), kind, id_.removesuffix(".json"))
         return Response(found.text, media_type=JSON, headers={"cache-control": "no-cache"})
     terminology: Terminology = request.app.state.server.validator.terminology
-    return html(_document(terminology, kind, id_))
+    return html(await asyncio.to_thread(_document, terminology, kind, id_))
 
 
 def _found(content: Guide, kind: str, id_: str) -> Document | Bad:

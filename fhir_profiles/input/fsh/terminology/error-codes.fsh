@@ -82,6 +82,8 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #format-uuid "Not a uuid" "A uuid is urn:uuid: and a UUID in lower case."
 * #code-invalid "Code invalid" "The code is none of those that are allowed here."
 * #binding-required "Code not in the value set" "The code is not in the value set that is required."
+* #ucum-code "Not a UCUM unit" "The unit is not one of UCUM."
+* #unit-not-convertible "Unit not convertible" "The value cannot be turned into the other unit exactly."
 * #reference-target "Reference to a wrong type" "The reference leads to a type that the element does not take."
 * #reference-type "Reference malformed" "The reference is malformed, or its type is not that of what it names."
 // Validation: profiles
@@ -167,8 +169,6 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #database-unavailable "Database unavailable" "The database does not answer; nothing was written."
 * #database-url "Database address" "The address of the database is wrong."
 * #not-migrated "Not migrated" "The database lacks a migration: run cart-fhir migrate."
-* #database-full "Database full" "The database has no room left; nothing was written."
-* #read-waited "Read waited too long" "Too many reads were under way: this one was not started."
 * #write-timeout "Write took too long" "The write was undone when its time was over."
 * #search-timeout "Search took too long" "The search was stopped when its time was over."
 * #outcome-unknown "Outcome unknown" "The connection broke during the commit: ask whether the write took place."
