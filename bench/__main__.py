@@ -23,6 +23,7 @@ from bench.report import Report
 from bench.rows import plain_rate
 from bench.scale import measure, postgresql
 from bench.server import bare_route, service
+from bench.validation import measure as validation
 
 TRANSACTIONS, ENTRIES, CREATES, READS = 300, 100, 3000, 10000
 CLIENTS = (1, 8, 32)
@@ -31,6 +32,7 @@ CLIENTS = (1, 8, 32)
 def main() -> None:
     """Runs everything on SQLite, then on PostgreSQL, then both with many Observations, and prints line by line."""
     report = Report()
+    validation(report)
     with tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name:
         asyncio.run(_sqlite(Path(name), report))
     asyncio.run(_postgresql(report))
