@@ -112,6 +112,19 @@ async def test_search_finds_what_was_just_written_and_pages_without_gap(client: 
     assert set(tied) <= set(seen)
 
 
+async def test_key_in_flight_is_told_to_come_back(client: httpx.AsyncClient) -> None:
+    key = {"idempotency-key": "one"}
+    answers = await asyncio.gather(*(client.post("/Patient", json=known("1"), headers=key) for _ in range(10)))
+    early = [answer for answer in answers if answer.status_code == 409]
+    assert early
+    for answer in early:
+        assert rules(answer) == {"idempotency-key-in-flight"}
+        assert answer.headers["retry-after"]
+    again = await client.post("/Patient", json=known("1"), headers=key)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (201, "true")
+    assert await total(client, "/Patient?") == 1
+
+
 async def test_update_that_must_create_never_overwrites(client: httpx.AsyncClient) -> None:
     new = {"if-none-match": "*"}
     assert (await client.put("/Patient/a", json=known("1", id="a"), headers=new)).status_code == 201
