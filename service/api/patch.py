@@ -17,7 +17,7 @@ from service.fhir.json import check_depth, decode
 from service.fhir.operations import Patch, Plan
 from service.fhir.patch import JSON_PATCH, Document, FhirPathPatch, JsonPatch, ReadPatch, read_entry
 
-FORMATS = (formats.FHIR_JSON, JSON_PATCH)
+FORMATS = (formats.FHIR_JSON, formats.FHIR_XML, JSON_PATCH)
 
 
 async def patch(request: Request) -> Response:
@@ -45,6 +45,7 @@ async def _answer(request: Request, operation: Patch) -> Response:
 
     def checked(resource: dict[str, Any]) -> None:
         check(resource)
+        patched.clear()  # another version may have been patched before
         patched.update(resource)
 
     (applied,) = await server.database.write(Plan((operation,), base=server.base(request), check=checked))
@@ -60,9 +61,10 @@ async def _document(request: Request) -> Document:
     try:
         formats.check_content_type(request)
     except UnsupportedMediaType:
-        text = f"A patch is sent as {' or '.join(FORMATS)} (fhirVersion 4.0, UTF-8)"
+        text = f"A patch is sent as {', '.join(FORMATS)} (fhirVersion 4.0, UTF-8)"
         raise UnsupportedMediaType(text, headers={"Accept-Patch": ", ".join(FORMATS)}) from None
     parameters = await body.resource(request, "Parameters", keep_id=True)
+    body.speaks_of(request, None)  # from here on errors speak of what is patched
     return FhirPathPatch.read(parameters, elements_of(server.definitions).root)
 
 

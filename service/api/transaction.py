@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, conditions, formats, idempotency
+from service.api import body, conditions, formats, idempotency, places
 from service.api.forward import forward
 from service.api.patch import check_of, read_patch_of
 from service.api.replies import Reply
@@ -29,6 +29,7 @@ async def transaction(request: Request) -> Response:
     formats.check_content_type(request)
     server, content = server_of(request), await body.raw(request)
     base, xml = server.base(request), formats.sends_xml(request)
+    body.speaks_of(request)
     handling = conditions.prefer(request, "handling", "lenient")
     kind, entries, found = await body.compute(lambda: _understood(server, content, base, xml, handling), len(content))
     results: Sequence[Result]
@@ -36,11 +37,21 @@ async def transaction(request: Request) -> Response:
         results = await idempotency.write(request, _plan(server, entries, found, base))
     else:
         results = await _batch(request, entries, found, base)
+    results = await _placed(request, results)
     wish = conditions.prefer(request, "return", "minimal")
     answer = bundle_response.respond(
         f"{kind}-response", entries, results, base, wish, lambda page, query: render(server, base, page, query)
     )
     return Reply(200, answer)
+
+
+async def _placed(request: Request, results: Sequence[Result]) -> Sequence[Result]:
+    """The results, those that are errors with line and column."""
+    errors = [result for result in results if isinstance(result, CartFhirError)]
+    if not errors:
+        return results
+    placed = iter(await places.in_errors(request, errors))
+    return [next(placed) if isinstance(result, CartFhirError) else result for result in results]
 
 
 def _understood(

@@ -168,6 +168,21 @@ async def test_lastn_of_a_code_and_a_category(ward: httpx.AsyncClient) -> None:
     assert found(await ward.get("/Observation/$lastn?patient=p2&code=2532-0")) == []
 
 
+async def test_lastn_by_post_is_the_same(ward: httpx.AsyncClient) -> None:
+    parts = [{"name": "patient", "valueString": "p1"}, {"name": "max", "valuePositiveInt": 3}]
+    asked = await ward.post("/Observation/$lastn", json={"resourceType": "Parameters", "parameter": parts})
+    assert found(asked) == found(await ward.get("/Observation/$lastn?patient=p1&max=3"))
+    assert len(found(asked)) > 1
+    mixed = await ward.post("/Observation/$lastn?patient=p1", json={"resourceType": "Parameters"})
+    assert found(mixed) == found(await ward.get("/Observation/$lastn?patient=p1"))
+
+
+async def test_meta_by_post_is_the_same(ward: httpx.AsyncClient) -> None:
+    asked = await ward.post("/Patient/p1/$meta", json={"resourceType": "Parameters"})
+    assert asked.json() == (await ward.get("/Patient/p1/$meta")).json()
+    assert (await ward.get("/Patient/p1/$meta?x=1")).status_code == 400
+
+
 @pytest.mark.parametrize(
     "query,rule",
     [

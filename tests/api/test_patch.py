@@ -149,7 +149,7 @@ async def test_patch_of_an_unknown_or_deleted_resource(client: httpx.AsyncClient
 async def test_patch_of_another_media_type_is_refused(client: httpx.AsyncClient, media: str) -> None:
     answer = await client.patch("/Patient/p1", content=b"[]", headers={"content-type": media})
     assert answer.status_code == 415
-    assert answer.headers["accept-patch"] == "application/fhir+json, application/json-patch+json"
+    assert answer.headers["accept-patch"] == "application/fhir+json, application/fhir+xml, application/json-patch+json"
 
 
 async def test_fhirpath_patch_that_is_no_patch_is_refused_at_its_place(client: httpx.AsyncClient) -> None:
@@ -279,7 +279,7 @@ async def test_batch_patch_of_nothing_is_not_found(client: httpx.AsyncClient) ->
 
 async def test_capability_statement_offers_patch(client: httpx.AsyncClient) -> None:
     statement = (await client.get("/metadata")).json()
-    assert statement["patchFormat"] == ["application/fhir+json", "application/json-patch+json"]
+    assert statement["patchFormat"] == ["application/fhir+json", "application/fhir+xml", "application/json-patch+json"]
     for resource in statement["rest"][0]["resource"]:
         assert {"code": "patch"} in resource["interaction"]
 

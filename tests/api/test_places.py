@@ -85,5 +85,14 @@ async def test_validate_names_the_place_in_resource_and_in_parameters(client: ht
 async def test_patch_names_no_place_of_the_stored_resource(client: httpx.AsyncClient) -> None:
     await client.put("/Patient/p", json=patient(id="p"))
     patch = [{"op": "add", "path": "/gender", "value": "banana"}]
-    answer = await client.patch("/Patient/p", json=patch, headers={"content-type": "application/json-patch+json"})
-    assert [issue.get("location") for issue in issues(answer)] == [None]
+    values = {"type": "add", "path": "Patient", "name": "gender"}
+    parts = [{"name": name, "valueString": value} for name, value in values.items()]
+    operation = {"name": "operation", "part": [*parts, {"name": "value", "valueCode": "banana"}]}
+    for media, sent in (
+        ("application/json-patch+json", patch),
+        ("application/fhir+json", {"resourceType": "Parameters", "parameter": [operation]}),
+    ):
+        answer = await client.patch("/Patient/p", json=sent, headers={"content-type": media})
+        assert [(issue["expression"], issue.get("location")) for issue in issues(answer)] == [
+            (["Patient.gender"], None)
+        ]

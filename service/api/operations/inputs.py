@@ -39,6 +39,17 @@ async def inputs(request: Request, known: Iterable[str], resources: Iterable[str
     return found
 
 
+async def sent_pairs(request: Request) -> list[tuple[str, str]]:
+    """Name and value of each parameter in the body of a POST, as they would stand in a URL. Raises BadRequest."""
+    sent = await posted(request) if request.method == "POST" else None
+    if sent is None:
+        return []
+    body.speaks_of(request)
+    pairs = [(name, text({name: [value]}, name) or "") for name, value in _parts(server_of(request), sent, frozenset())]
+    body.speaks_of(request, None)
+    return pairs
+
+
 async def posted(request: Request) -> dict[str, Any] | None:
     """The resource in the body, not yet checked; None where the body is empty."""
     content = await body.raw(request)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import bundles, conditions, formats, replies
-from service.api.operations.inputs import number
+from service.api.operations.inputs import number, sent_pairs
 from service.api.server import Server, server_of
 from service.errors import BadRequest
 from service.fhir.conditions import Query, Scope
@@ -25,11 +25,12 @@ TYPE = "Observation"
 async def lastn(request: Request) -> Response:
     """GET Observation/$lastn?patient=…&max=…: the `max` newest (1) of each code, the newest first.
 
-    Any search parameter of Observation narrows the choice; a patient or subject is required.
+    Any search parameter of Observation narrows the choice; a patient or subject is required. By POST the parameters
+    may also stand in a Parameters resource.
     """
     formats.check_accept(request)
     server, base = server_of(request), server_of(request).base(request)
-    pairs = conditions.criteria(request)
+    pairs = [*conditions.criteria(request), *await sent_pairs(request)]
     largest = number({"max": [value for name, value in pairs if name == "max"][:1]}, "max", 1, 1000)
     criteria = [(name, value) for name, value in pairs if name != "max"]
     if not any(name.partition(":")[0].partition(".")[0] in WHOSE for name, _ in criteria):

@@ -24,8 +24,9 @@ TRIES = 10  # against others who write the same resource at the same time
 
 
 async def meta(request: Request) -> Response:
-    """GET [type]/[id]/$meta"""
+    """GET or POST [type]/[id]/$meta; it takes no parameters."""
     formats.check_accept(request)
+    await inputs(request, ())
     server = server_of(request)
     stored = await server.database.read(server.type_of(request), request.path_params["id"])
     return _answer(stored)

@@ -72,6 +72,15 @@ SHOWN: dict[str, Operation] = {
         errors=(400, 406, 503),
         answer=FOUND,
     ),
+    "lastnByPost": Operation(
+        "The newest results of each kind, by POST",
+        "The same, with the parameters in a Parameters resource, where no proxy's log sees them.",
+        TAG,
+        (),
+        (Body("lastn.json", "The laboratory of ISIKOK19-001", 200),),
+        errors=(400, 406, 413, 415, 503),
+        answer=FOUND,
+    ),
     "validate": Operation(
         "Would this be taken?",
         "200 with an OperationOutcome, whatever is found; nothing is written. The body is the resource, or Parameters "
@@ -110,6 +119,15 @@ SHOWN: dict[str, Operation] = {
         TAG,
         (path("type", "Patient"), path("id", PATIENT)),
         errors=(404, 406, 410),
+        answer=META,
+    ),
+    "metaByPost": Operation(
+        "Tags, labels and profiles of a resource, by POST",
+        "The same; it takes no parameters, so Parameters without a parameter are sent.",
+        TAG,
+        (path("type", "Patient"), path("id", PATIENT)),
+        (Body("nothing.json", "No parameters", 200),),
+        errors=(400, 404, 406, 410, 413, 415),
         answer=META,
     ),
     "metaAdd": Operation(
