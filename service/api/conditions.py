@@ -6,6 +6,7 @@ Source: https://hl7.org/fhir/R4/http.html#concurrency, #cond-update, #prefer
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
@@ -13,9 +14,9 @@ from starlette.requests import Request
 
 from service.errors import BadRequest, PreconditionFailed
 from service.fhir.bundle import UNLESS
+from service.fhir.freshness import ETAG, Known
 from service.fhir.operations import ABSENT, Stored
 
-ETAG = re.compile(r'\s*(?:W/)?"([^"]{1,64})"\s*\Z')
 RETURNS = frozenset({"minimal", "representation", "OperationOutcome"})
 GENERAL = frozenset({"_format", "_pretty"})
 
@@ -48,17 +49,19 @@ def if_match(request: Request) -> int | None:
 
 def not_modified(request: Request, stored: Stored) -> bool:
     """Whether the client already has this version (If-None-Match, else If-Modified-Since)."""
-    tags = header(request, "if-none-match")
-    if tags is not None:
-        version = str(stored.version)
-        return any((match := ETAG.match(tag)) and match[1] == version for tag in tags.split(",")) or tags == "*"
-    since = request.headers.get("if-modified-since")
-    if since is None:
+    tags, since = header(request, "if-none-match"), request.headers.get("if-modified-since")
+    if tags is None and since is None:
         return False
+    return Known(tags, _http_date(since)).covers(stored)
+
+
+def _http_date(text: str | None) -> datetime | None:
+    """None for one that cannot be read, which RFC 9110 13.1.3 ignores."""
     try:
-        return stored.updated.replace(microsecond=0) <= parsedate_to_datetime(since)
+        found = parsedate_to_datetime(text) if text is not None else None
     except (ValueError, TypeError):
-        return False  # RFC 9110 13.1.3: a date that cannot be read is ignored
+        return None
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def prefer(request: Request, name: str, default: str) -> str:

@@ -5,6 +5,7 @@ So a history, an operation or a part of a resource is answered in a batch as it 
 
 from __future__ import annotations
 
+from email.utils import format_datetime
 from hashlib import sha256
 from typing import Any
 
@@ -38,8 +39,10 @@ def _scope(request: Request, entry: Entry) -> tuple[Scope, bytes]:
     content = encode(entry.resource) if entry.resource is not None else b""
     headers = [pair for pair in request.scope["headers"] if pair[0] in PASSED]
     headers += [(b"accept", FHIR_JSON.encode()), (b"content-type", FHIR_JSON.encode())]
-    if entry.if_none_match is not None:
-        headers.append((b"if-none-match", b'W/"%d"' % entry.if_none_match))
+    if entry.known.tags is not None:
+        headers.append((b"if-none-match", entry.known.tags.encode()))
+    if entry.known.since is not None:
+        headers.append((b"if-modified-since", format_datetime(entry.known.since, usegmt=True).encode()))
     keyed = idempotency.keyed_of(request)
     if keyed is not None and entry.method == "POST":
         key = sha256(f"{keyed.once.key}#{entry.place}".encode()).hexdigest()

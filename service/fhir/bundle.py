@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 from service.errors import BadRequest, CartFhirError, Issue, PreconditionFailed
 from service.fhir.conditions import Query, Scope, condition_of
+from service.fhir.freshness import NOTHING, Known
 from service.fhir.operations import ABSENT, Create, Delete, Operation, Patch, Plan, Read, Search, Update
 from service.fhir.patch import Document, ReadPatch
 
@@ -43,7 +45,7 @@ class Entry:
     operation: Operation | None = None
     error: CartFhirError | None = None
     resource: dict[str, Any] | None = None
-    if_none_match: int | None = None
+    known: Known = NOTHING
     forward: str | None = None
 
 
@@ -124,7 +126,7 @@ class _EntryReader:
         resource = entry.get("resource")
         if self._forwarded(method, address):
             body = resource if isinstance(resource, dict) else None
-            return Entry(place, method, None, None, body, _etag(place, request, "ifNoneMatch"), address)
+            return Entry(place, method, None, None, body, _known(place, request), address)
         match = _URL.match(address) if address else None
         if match is None or (method not in ("GET", "HEAD") and (match["within"] or not match["type"])):
             text = "request.url is [type], [type]/[id], [type]/[id]/_history/[version] or [type]?[query]"
@@ -133,7 +135,8 @@ class _EntryReader:
         if method in ("POST", "PUT"):
             resource = _sent(place, resource, match["type"])
         operation = self._operation(place, method, match, request, resource, full_url)
-        return Entry(place, method, operation, None, resource, _etag(place, request, "ifNoneMatch"))
+        known = _known(place, request) if method in ("GET", "HEAD") else NOTHING
+        return Entry(place, method, operation, None, resource, known)
 
     def _forwarded(self, method: str, address: str) -> bool:
         """Whether the entry asks for what only the service's own address answers."""
@@ -242,9 +245,21 @@ def _if_match(place: str, method: str, request: dict[str, Any]) -> int | None:
     return ABSENT
 
 
+def _known(place: str, request: dict[str, Any]) -> Known:
+    """What a GET says that its client has: `ifNoneMatch`, `ifModifiedSince`."""
+    tags, since = request.get("ifNoneMatch"), request.get("ifModifiedSince")
+    if tags is not None and tags != "*":
+        tags = f'W/"{_etag(place, request, "ifNoneMatch")}"'
+    try:
+        return Known(tags, datetime.fromisoformat(since).astimezone(UTC) if since is not None else None)
+    except (ValueError, TypeError, OverflowError):
+        text, expression = "ifModifiedSince is an instant, with a time zone", f"{place}.request.ifModifiedSince"
+        raise BadRequest(text, expression=expression, code="value", rule="malformed-instant") from None
+
+
 def _etag(place: str, request: dict[str, Any], name: str) -> int | None:
     text = request.get(name)
-    if text is None or (name == "ifNoneMatch" and text == "*"):
+    if text is None:
         return None
     match = _ETAG.match(text) if isinstance(text, str) else None
     if match is None:

@@ -58,7 +58,7 @@ def _response(
     if stored is None:
         return encode({"response": response | outcome})
     body = stored.content if entry.method != "HEAD" else None
-    if result.outcome == "read" and entry.if_none_match == stored.version:
+    if result.outcome == "read" and entry.known.covers(stored):
         response["status"], body = _status(304), None
     elif result.outcome != "read" and returns != "representation":
         body = None

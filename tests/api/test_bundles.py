@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.api.conftest import issues, observation, patient, rules
 
@@ -96,3 +97,40 @@ async def test_transaction_of_one_conditional_create_twice_makes_one(client: htt
     first, second = [(await client.post("", json=sent)).json()["entry"][0]["response"] for _ in range(2)]
     assert (first["status"][:3], second["status"][:3]) == ("201", "200")
     assert first["location"] == second["location"]
+
+
+NEVER, LATER = "2020-01-01T00:00:00Z", "2100-01-01T00:00:00+03:00"
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"ifNoneMatch": 'W/"1"'}, 304),
+        ({"ifNoneMatch": "*"}, 304),
+        ({"ifNoneMatch": 'W/"2"', "ifModifiedSince": LATER}, 200),
+        ({"ifModifiedSince": LATER}, 304),
+        ({"ifModifiedSince": NEVER}, 200),
+    ],
+)
+async def test_read_in_a_bundle_of_what_is_known_is_304(
+    client: httpx.AsyncClient, kind: str, request_: dict[str, str], status: int
+) -> None:
+    await client.put("/Patient/p", json=patient(id="p"))
+    for url in ("Patient/p", "Patient/p?_elements=id") if kind == "batch" else ("Patient/p",):
+        answer = await client.post("", json=bundle(kind, {"request": {"method": "GET", "url": url, **request_}}))
+        (entry,) = answer.json()["entry"]
+        assert entry["response"]["status"].startswith(str(status)), url
+        assert ("resource" in entry) == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("ifModifiedSince", "yesterday"), ("ifModifiedSince", 3), ("ifNoneMatch", 3)]
+)
+async def test_read_in_a_bundle_with_a_malformed_condition_is_refused(
+    client: httpx.AsyncClient, name: str, value: Any
+) -> None:
+    entry = {"request": {"method": "GET", "url": "Patient/p", name: value}}
+    answer = await client.post("", json=bundle("transaction", entry))
+    assert answer.status_code == 400
+    assert issues(answer)[0]["expression"] == [f"Bundle.entry[0].request.{name}"]
