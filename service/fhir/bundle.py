@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from service.errors import BadRequest, CartFhirError, Issue, PreconditionFailed
 from service.fhir.conditions import Query, Scope, condition_of
@@ -33,8 +34,7 @@ _ETAG = re.compile(r'(?:W/)?"?(\d{1,18})"?\Z')
 ParseQuery = Callable[[Scope, list[tuple[str, str]], bool], Query]  # (where, pairs, strict)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One entry: what it asks for, or why it cannot be understood. `resource` is what it sends, to be validated.
 
     Instead of an operation it may have an address to `forward` to, under the FHIR base, with `resource` as the body.

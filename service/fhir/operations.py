@@ -1,4 +1,7 @@
-"""The vocabulary of the write door: a Plan of operations goes in, Applied values come out. All are values."""
+"""The vocabulary of the write door: a Plan of operations goes in, Applied values come out. All are values.
+
+Those that a bundle has thousands of are Structs, which are made in a third of the time of a frozen dataclass.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,7 @@ Resource = dict[str, Any]
 ABSENT = 0  # as the `if_match` of an Update: the resource must not exist
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(msgspec.Struct, frozen=True):
     """POST. With `if_none_exist`, one match makes it a no-op and several a PreconditionFailed.
 
     `full_url` is the entry's `urn:uuid:…`, to which other operations of the plan may refer.
@@ -30,8 +32,7 @@ class Create:
     full_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """PUT: `resource["id"]` names the target, or `where` (conditional update) finds it.
 
     `if_match` is the version that must be current, or ABSENT. An unknown id is created. Nothing changed: no new
@@ -44,8 +45,7 @@ class Update:
     full_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(msgspec.Struct, frozen=True):
     """PATCH by type and id, or by `where` with exactly one match; `document` is applied to what is stored then.
 
     Nothing changed: no new version.
@@ -58,8 +58,7 @@ class Patch:
     if_match: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(msgspec.Struct, frozen=True):
     """DELETE by type and id, or by `where` with at most one match. Idempotent."""
 
     type: str
@@ -68,8 +67,7 @@ class Delete:
     if_match: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, frozen=True):
     """GET of one resource inside the plan's transaction, after its writes."""
 
     type: str
@@ -77,8 +75,7 @@ class Read:
     version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(msgspec.Struct, frozen=True):
     """GET of a search inside the plan's transaction, after its writes."""
 
     query: Query
@@ -160,8 +157,7 @@ class HistoryPage:
     next: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """What one operation did.
 
     outcome: created · updated · unchanged · existing (If-None-Exist matched) · deleted · absent (nothing to
@@ -180,8 +176,7 @@ class Applied:
         return {"created": 201, "deleted": 204, "absent": 204}.get(self.outcome, 200)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What an entry was answered that is no operation of a plan: the HTTP status, and the JSON of a resource or b""."""
 
     status: int

@@ -8,7 +8,7 @@ Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-head
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -52,7 +52,7 @@ class Keys:
             text = "The Idempotency-Key was used for another request; every new request needs a new key"
             raise Unprocessable(text, rule="idempotency-key-reused")
         results = self._restored(kept[1]) if isinstance(kept[1], bytes) else kept[1]
-        return tuple(replace(r, replayed=True) if isinstance(r, Applied) else r for r in results)
+        return tuple(msgspec.structs.replace(r, replayed=True) if isinstance(r, Applied) else r for r in results)
 
     def keep(self, once: Once, results: tuple[Result, ...], now: int) -> None:
         """Notes what the plan did, to be written with it."""
