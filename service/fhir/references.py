@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 # Elements of R4 whose type is uri, url, oid or uuid; names that are a canonical somewhere are left out.
 _URI_ELEMENTS = frozenset(
@@ -26,8 +27,7 @@ Container = dict[str, Any] | list[Any]
 Link = tuple[Container, Any, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(NamedTuple):
     """`Type/id`, with the version where it names one."""
 
     type: str
@@ -53,6 +53,7 @@ class Links:
     own: list[Link]
 
 
+@lru_cache(maxsize=16384)
 def local(text: str) -> Local | None:
     """The parsed relative reference, or None where `text` is not one."""
     match = _LOCAL.match(text)
