@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -96,6 +97,14 @@ def compile_into(folder: Path, home: Path) -> int:
     return subprocess.run(command, cwd=HERE, env=offline(home), check=False).returncode
 
 
+def tidy(folder: Path) -> None:
+    """Take what SUSHI leaves for another publisher out of the ImplementationGuide: lists that are empty, a page."""
+    for path in folder.glob("ImplementationGuide-*.json"):
+        guide = json.loads(path.read_bytes())
+        guide["definition"] = {"resource": guide["definition"]["resource"]}
+        path.write_text(json.dumps(guide, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
 def replace(folder: Path, new: Path) -> int:
     """Make the JSON files of `folder` those of `new`; a file that says the same is not touched. How many there are."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,6 +135,7 @@ def main() -> int:
             return 1
         resources = Path(new, "fsh-generated", "resources")
         complete(resources, CORE)
+        tidy(resources)
         count = replace(output, resources)
     print(f"{count} resources in {time.monotonic() - start:.1f} s: {output}")
     return 0

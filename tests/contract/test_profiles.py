@@ -220,6 +220,12 @@ def test_search_parameter_of_ours_is_known(definitions: Definitions, type_: str,
     assert found.expression.startswith(f"{type_}.")
 
 
+def test_every_definition_is_valid(definitions: Definitions, validator: Validator) -> None:
+    found = {one["url"]: errors(validator, one) for one in definitions.own_resources()}
+    assert len(found) > 90
+    assert {url: broken for url, broken in found.items() if broken} == {}
+
+
 @pytest.mark.parametrize("id_", ["response-rate", "toxicity-rate"])
 def test_measure_is_valid_and_has_three_populations(definitions: Definitions, validator: Validator, id_: str) -> None:
     measure = definitions.resource(f"https://cart-fhir.example/fhir/Measure/{id_}")

@@ -117,14 +117,15 @@ def test_package_is_a_dependency_that_sushi_loads(tmp_path: Path) -> None:
     cache.mkdir(parents=True)
     core = "hl7.fhir.r4.core#4.0.1"
     (cache / core).symlink_to(build.unpack() / ".fhir" / "packages" / core)
+    name, version = (package.manifest()[key] for key in ("name", "version"))
     with tarfile.open(fileobj=io.BytesIO(package.archive().content)) as archive:
-        archive.extractall(cache / f"{package.NAME}#{package.VERSION}", filter="data")
+        archive.extractall(cache / f"{name}#{version}", filter="data")
     project = tmp_path / "project"
     (project / "input" / "fsh").mkdir(parents=True)
     (project / "input" / "fsh" / "dependent.fsh").write_text(DEPENDENT, encoding="utf-8")
     (project / "sushi-config.yaml").write_text(
         "id: example.dependent\ncanonical: https://dependent.example/fhir\nstatus: draft\nversion: 0.0.1\n"
-        f"fhirVersion: 4.0.1\nFSHOnly: true\ndependencies:\n  {package.NAME}: {package.VERSION}\n",
+        f"fhirVersion: 4.0.1\nFSHOnly: true\ndependencies:\n  {name}: {version}\n",
         encoding="utf-8",
     )
     command = ["node", str(build.SUSHI), "build", "--snapshot", "--out", str(tmp_path / "out"), str(project)]
@@ -137,7 +138,7 @@ def test_package_is_a_dependency_that_sushi_loads(tmp_path: Path) -> None:
         env=build.offline(tmp_path / "home"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Loaded {package.NAME}#{package.VERSION}" in done.stdout
+    assert f"Loaded {name}#{version}" in done.stdout
     made = tmp_path / "out" / "fsh-generated" / "resources"
     assert {path.name for path in made.glob("*.json")} == {
         "StructureDefinition-stricter.json",

@@ -39,6 +39,7 @@ def test_manifest_is_that_of_the_sources() -> None:
     assert made["fhirVersions"] == [config["fhirVersion"]]
     assert made["dependencies"] == {"hl7.fhir.r4.core": config["fhirVersion"]}
     assert made["type"] == "IG"
+    assert (made["title"], made["description"]) == (config["title"], config["description"])
     assert {one.resource["version"] for one in CONFORMANCE} == {made["version"]}
 
 

@@ -5,7 +5,7 @@ Source: `fhir_profiles/fsh-generated/resources` and `fhir_profiles/bad`, read on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -32,23 +32,19 @@ KINDS = (
     "SearchParameter",
     "CapabilityStatement",
     "Measure",
+    "ImplementationGuide",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One resource and its text; `kind` and `id` are its address in the guide."""
+    """One resource and its text; `kind` and `id` are its address in the guide, `title` what a person calls it."""
 
     kind: str
     id: str
+    title: str
     resource: Resource
     text: str
-
-    @property
-    def title(self) -> str:
-        """What a person calls it."""
-        named = self.resource.get("title") or self.resource.get("name")
-        return named if isinstance(named, str) else self.id
 
     @property
     def href(self) -> str:
@@ -116,6 +112,10 @@ class Guide:
             raise NotFound("The guide has no such page", rule="unknown-address")
         return found
 
+    def implementation_guide(self) -> Document:
+        """What names the package and all that is in it."""
+        return self.of_kind("ImplementationGuide")[0]
+
     def profiles(self) -> list[Document]:
         """Our profiles of resource types."""
         return [one for one in self.of_kind("StructureDefinition") if one.resource["kind"] == "resource"]
@@ -139,13 +139,27 @@ def pretty(resource: Resource) -> str:
 @cache
 def guide() -> Guide:
     """The content of the guide, read from the files at the first call."""
+    texts = [content for _, content in files(shipped(*OWN_RESOURCES))]
+    read = [(decode(content, max_depth=DEPTH), content.decode().rstrip()) for content in texts]
+    titles = _titles(resource for resource, _ in read)
     documents: dict[tuple[str, str], Document] = {}
-    for _, content in files(shipped(*OWN_RESOURCES)):
-        resource = decode(content, max_depth=DEPTH)
+    for resource, text in read:
         key = resource["resourceType"], resource["id"]
-        documents[key] = Document(*key, resource, content.decode().rstrip())
+        documents[key] = Document(*key, titles.get("/".join(key), resource["id"]), resource, text)
     by_url = {canonical(one.resource["url"]): one for one in documents.values() if "url" in one.resource}
     return Guide(documents, {one.id: one for one in _bad()}, by_url)
+
+
+def _titles(resources: Iterable[Resource]) -> dict[str, str]:
+    """`Type/id` → title: of a definition its own, of an example that of the ImplementationGuide."""
+    found: dict[str, str] = {}
+    for resource in resources:
+        if resource["resourceType"] == "ImplementationGuide":
+            for one in resource["definition"]["resource"]:
+                found.setdefault(one["reference"]["reference"], one["name"])
+        if "url" in resource:
+            found[f"{resource['resourceType']}/{resource['id']}"] = resource.get("title") or resource["name"]
+    return found
 
 
 def _bad() -> Iterator[Bad]:

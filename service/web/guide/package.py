@@ -17,10 +17,6 @@ from typing import Any
 from service.fhir.json import encode
 from service.web.guide.content import Document, Guide, guide
 
-NAME = "cart-fhir.isikok-19"
-CANONICAL = "https://cart-fhir.example/fhir"
-VERSION = "0.1.0"
-FHIR_VERSION = "4.0.1"
 # npm gives every file of a package this time (1985-10-26T08:15:00Z): no clock enters the bytes.
 TIME = 499162500
 INDEXED = ("id", "url", "version", "kind", "type", "supplements", "content")
@@ -35,20 +31,22 @@ class Archive:
 
 
 def manifest() -> dict[str, Any]:
-    """`package/package.json`."""
+    """`package/package.json`, from the ImplementationGuide."""
+    named = guide().implementation_guide().resource
+    (fhir_version,) = named["fhirVersion"]
+    canonical = named["url"].removesuffix(f"/ImplementationGuide/{named['id']}")
     return {
-        "name": NAME,
-        "version": VERSION,
+        "name": named["packageId"],
+        "version": named["version"],
         "type": "IG",
-        "canonical": CANONICAL,
-        "url": CANONICAL,
-        "title": "cart-fhir: profiles of a CAR-T trial",
-        "description": "Profiles, extensions, terminology and search parameters of the ISIKOK-19 CAR-T trial",
+        "canonical": canonical,
+        "url": canonical,
+        "title": named["title"],
+        "description": named["description"],
         "author": "cart-fhir",
-        "license": "CC0-1.0",
-        "fhirVersions": [FHIR_VERSION],
-        "dependencies": {"hl7.fhir.r4.core": FHIR_VERSION},
-        "keywords": ["FHIR", "CAR-T"],
+        "license": named["license"],
+        "fhirVersions": [fhir_version],
+        "dependencies": {"hl7.fhir.r4.core": fhir_version},
     }
 
 

@@ -27,6 +27,7 @@ SECTIONS = {
     "SearchParameter": ("Search parameters", "searches beyond those of R4"),
     "CapabilityStatement": ("Capability statements", "what a server of the trial offers"),
     "Measure": ("Measures", "rates that the service computes"),
+    "ImplementationGuide": ("Implementation guide", "all of this as one resource"),
 }
 TEMPLATES = {kind: f"guide/{kind.lower()}.html" for kind in KINDS}
 
@@ -48,8 +49,8 @@ async def archive(request: Request) -> Response:
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
     if made.etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
-    name = f"{package.NAME}-{package.VERSION}.tgz"
-    headers["content-disposition"] = f'attachment; filename="{name}"'
+    named = package.manifest()
+    headers["content-disposition"] = f'attachment; filename="{named["name"]}-{named["version"]}.tgz"'
     return Response(made.content, headers=headers, media_type="application/gzip")
 
 
@@ -171,6 +172,13 @@ def _capability(content: Guide, terminology: Terminology, found: Document) -> di
     return {"rows": rows}
 
 
+def _implementation_guide(content: Guide, terminology: Terminology, found: Document) -> dict[str, Any]:
+    keys = [tuple(one["reference"]["reference"].split("/")) for one in found.resource["definition"]["resource"]]
+    return {
+        "listed": sorted((content.documents[key] for key in keys), key=lambda one: (one.kind, one.title.casefold()))
+    }
+
+
 _VALUES = {
     "StructureDefinition": _structure,
     "ValueSet": _value_set,
@@ -178,6 +186,7 @@ _VALUES = {
     "ConceptMap": _concept_map,
     "SearchParameter": _search_parameter,
     "CapabilityStatement": _capability,
+    "ImplementationGuide": _implementation_guide,
 }
 TABLE = (
     (Interaction("guide", "GET", "/ig"), index),

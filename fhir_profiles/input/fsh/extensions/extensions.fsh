@@ -2,6 +2,7 @@ RuleSet: OwnDefinition
 * ^status = #active
 * ^experimental = false
 * ^publisher = "cart-fhir"
+* ^version = "0.1.0"
 
 Extension: LineNumber
 Id: line-number

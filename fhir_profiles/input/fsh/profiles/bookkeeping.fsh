@@ -17,9 +17,7 @@ Parent: Provenance
 Id: trial-provenance
 Title: "Provenance"
 Description: "Where a resource came from: the cell or passage of the source, or the resources from which it was derived."
-* ^status = #active
-* ^experimental = false
-* ^publisher = "cart-fhir"
+* insert OwnDefinition
 * extension contains ContentHash named contentHash 0..1 MS
 * target MS
 * recorded MS
@@ -40,9 +38,7 @@ Parent: MeasureReport
 Id: trial-measure-report
 Title: "Rate"
 Description: "Counts and the rate that they give, with the published rate beside it."
-* ^status = #active
-* ^experimental = false
-* ^publisher = "cart-fhir"
+* insert OwnDefinition
 * measure MS
 * group 1..* MS
 * group.extension contains PublishedValue named publishedValue 0..1 MS and CountedBy named countedBy 0..1 MS

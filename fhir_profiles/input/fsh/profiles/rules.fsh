@@ -39,9 +39,7 @@ Severity: #error
 Expression: "coding.exists() or text.exists()"
 
 RuleSet: SubjectData
-* ^status = #active
-* ^experimental = false
-* ^publisher = "cart-fhir"
+* insert OwnDefinition
 * obeys cf-restricted
 * meta MS
 * meta.security MS

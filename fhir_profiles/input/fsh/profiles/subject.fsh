@@ -49,9 +49,7 @@ Parent: ResearchStudy
 Id: trial-study
 Title: "Trial"
 Description: "The clinical trial with its registry number."
-* ^status = #active
-* ^experimental = false
-* ^publisher = "cart-fhir"
+* insert OwnDefinition
 * identifier 1..* MS
 * identifier.system 1..1
 * identifier.value 1..1

@@ -1,9 +1,7 @@
 RuleSet: OwnCodes
-* ^status = #active
-* ^experimental = false
+* insert OwnDefinition
 * ^caseSensitive = true
 * ^content = #complete
-* ^publisher = "cart-fhir"
 * ^copyright = "CC0-1.0"
 
 CodeSystem: TrialConcept
