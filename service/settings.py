@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     max_page_size: int = Field(1000, ge=1, description="Upper bound of `_count`.")
     write_timeout_seconds: float = Field(60.0, gt=0, description="A write that is not done by then is undone: 503.")
     search_timeout_seconds: float = Field(30.0, gt=0, description="A search that takes longer is stopped: 503.")
+    database_silence_seconds: float = Field(
+        5.0, gt=0, description="A PostgreSQL that is silent for so long, without work to do, counts as gone: 503."
+    )
     idempotency_hours: float = Field(24.0, gt=0, description="For how long an Idempotency-Key is remembered.")
     drain_seconds: float = Field(30.0, ge=0, description="How long a stop waits for the requests under way.")
     log_level: str = Field("INFO", description="Level of the structured log on standard error.")

@@ -10,11 +10,9 @@ from functools import partial
 from typing import Any
 
 from service.errors import BadRequest, CartFhirError, Gone, Issue, NotFound, PreconditionFailed
-from service.fhir import json, references
+from service.fhir import references
 from service.fhir.conditions import Query, chained
-from service.fhir.dates import moment
 from service.fhir.operations import Applied, Create, Delete, Patch, Plan, Read, Search, Stored, Update
-from service.fhir.patch import changed
 from service.store.drafts import (
     Draft,
     Identity,
@@ -26,8 +24,8 @@ from service.store.drafts import (
     localize,
     new_id,
     placed,
-    refuse_subset,
 )
+from service.store.foresight import patched
 from service.store.integrity import check_references, check_referrers, check_version
 from service.store.staging import Entity, Staging
 
@@ -144,11 +142,12 @@ def _patch(plan: Plan, staging: Staging, draft: Draft) -> None:
     assert draft.identity is not None
     before = stored(staging, draft.identity)
     check_version(staging.entity(draft.identity), operation.if_match)
-    draft.patched = changed(operation.document, json.decode(before.content or b"", max_depth=10_000))
-    if plan.check is not None:
-        plan.check(draft.patched)
-    refuse_subset(draft.patched)
-    draft.links = references.find(draft.patched)
+    done, draft.foreseen = draft.foreseen, None  # linking changes it, so it serves one attempt
+    if done is None or not done.is_of(before):
+        done = patched(plan, operation, before)
+    if done.error is not None:
+        raise done.error
+    draft.patched, draft.links = done.resource, done.links
     localize(draft, plan.base)
 
 
@@ -282,7 +281,7 @@ def _read(staging: Staging, draft: Draft) -> Applied:
     for layer in (staging.plan, staging.group):
         for key, _, version, updated, method, body in layer.versions:
             if (key, version) == (staging.entity(identity).key, operation.version):
-                return Applied("read", Stored(*identity, version, moment(updated), body, method))
+                return Applied("read", Stored(*identity, version, updated, body, method))
     return Applied("read", staging.reader.version(*identity, operation.version))
 
 
@@ -297,4 +296,4 @@ def stored(staging: Staging, identity: Identity) -> Stored:
 
 
 def _stored(identity: Identity, entity: Entity) -> Stored:
-    return Stored(*identity, entity.version, moment(entity.updated), entity.content, entity.method)
+    return Stored(*identity, entity.version, entity.updated, entity.content, entity.method)

@@ -7,9 +7,11 @@ same writer thread in every process and a pool for reads.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -20,21 +22,24 @@ from service.conformance.search_terms import SearchTerms
 from service.errors import Unavailable
 from service.fhir import json, search
 from service.fhir.dates import micros
-from service.fhir.operations import Applied, HistoryPage, Once, Plan, Result, SearchPage, Stored
+from service.fhir.operations import Applied, HistoryPage, Once, Patch, Plan, Result, SearchPage, Stored
 from service.fhir.search import Query
 from service.settings import Settings
 from service.store.compartment import Compartment, Part
-from service.store.drafts import prepare
+from service.store.drafts import Prepared, prepare
 from service.store.engine import DATABASE_ERRORS, Connection, connect, timed_out
+from service.store.foresight import foresee, targets
 from service.store.idempotency import Keys
 from service.store.index import Indexer
-from service.store.migrate import require_current
 from service.store.query import Statements
 from service.store.reading import Reader
+from service.store.schema import require_current
 from service.store.writer import Limits, Writer
 
 READERS = 4
+SOON = 0.003  # seconds that a read may hold up the event loop on SQLite
 LARGE_PLAN = 200  # operations from which preparing moves off the event loop
+LARGE_PATCHED = 64 * 1024  # bytes from which the working out of patches does
 
 T = TypeVar("T")
 
@@ -46,7 +51,7 @@ class Database:
         self.settings = settings
         self.zone = ZoneInfo(settings.time_zone)
         self.parameters = definitions.search_parameters
-        self.engine = connect(settings.url())
+        self.engine = connect(settings.url(), settings.database_silence_seconds)
         self.sqlite = self.engine.dialect.name == "sqlite"
         self._secret = require_current(self.engine)
         self.terms = SearchTerms(definitions)
@@ -55,7 +60,8 @@ class Database:
         self.patients = Compartment(definitions.compartments["Patient"], self.parameters, self.statements.numbers)
         self._readers: list[Reader] = []
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="cart-fhir-reader")
-        self._point = self._reader() if self.sqlite else None
+        self._unreachable = -math.inf  # monotonic time at which the last connection could not be made
+        self._point = self._reader(time.monotonic()) if self.sqlite else None
         limits = Limits(settings.write_timeout_seconds, settings.idempotency_hours * 3600)
         self._writer = Writer(self.engine, self.indexer, self.statements, self.parse_condition, limits)
 
@@ -87,7 +93,21 @@ class Database:
             prepared = await asyncio.to_thread(prepare, plan, self.indexer)
         else:
             prepared = prepare(plan, self.indexer)
+        if any(isinstance(operation, Patch) for operation in plan.operations):
+            await self._foresee(prepared)
         return await self._writer.submit(prepared, self.settings.write_timeout_seconds)
+
+    async def _foresee(self, prepared: Prepared) -> None:
+        """Works the patches of a plan out while other writers write; what cannot be read now is left to the write."""
+        operations = prepared.plan.operations
+        one = len(operations) == 1 and isinstance(operations[0], Patch) and operations[0].where is None
+        read = self._looking if one else self._reading
+        with suppress(Unavailable):
+            found = await read(lambda reader: targets(reader, prepared))
+            if sum(len(before.content or b"") for _, before in found) > LARGE_PATCHED:
+                await asyncio.to_thread(foresee, prepared, found)
+            else:
+                foresee(prepared, found)
 
     async def kept(self, once: Once) -> tuple[Result, ...] | None:
         """What the request with this idempotency key did; None where there was none.
@@ -107,11 +127,11 @@ class Database:
 
     async def search(self, query: Query, cursor: tuple[Any, ...] | None = None) -> SearchPage:
         """One page of matches; `cursor` is the `next` of the page before."""
-        return await self._reading(lambda reader: reader.page(query, cursor))
+        return await self._soon(lambda reader: reader.page(query, cursor))
 
     async def everything(self, id: str, part: Part, count: int, cursor: int | None = None) -> SearchPage:
         """One page of the compartment of Patient/[id], the patient first. Raises NotFound or Gone."""
-        return await self._reading(lambda reader: self.patients.page(reader, id, part, count, cursor))
+        return await self._soon(lambda reader: self.patients.page(reader, id, part, count, cursor))
 
     async def resources(self, query: Query) -> AsyncIterator[dict[str, Any]]:
         """Every match of every page, decoded; numbers with a fraction are Decimal."""
@@ -135,7 +155,7 @@ class Database:
     ) -> HistoryPage:
         """Versions newest first, of an instance, a type or the whole store; NotFound for an unknown instance."""
         start = micros(since) if since is not None else None
-        return await self._reading(lambda reader: reader.history(type, id, start, count, cursor))
+        return await self._soon(lambda reader: reader.history(type, id, start, count, cursor))
 
     async def ping(self) -> None:
         """Raises Unavailable where the database does not answer."""
@@ -145,19 +165,42 @@ class Database:
         """A read so short that on SQLite it costs less than a change of threads: two look-ups in a B-tree."""
         if self._point is None:
             return await self._reading(work)
+        self._point.connection.start()
         try:
             return work(self._point)
         except DATABASE_ERRORS as error:
             raise _unanswered(error) from error
 
-    async def _reading(self, work: Callable[[Reader], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, work)
+    async def _soon(self, work: Callable[[Reader], T]) -> T:
+        """A read that on SQLite mostly costs less than a change of threads; one that does not is begun anew in one."""
+        if self._point is None:
+            return await self._reading(work)
+        connection = self._point.connection
+        connection.begin_read(SOON)
+        try:
+            return work(self._point)
+        except DATABASE_ERRORS as error:
+            if not connection.is_late():
+                raise _unanswered(error) from error
+        finally:
+            connection.rollback()
+        return await self._reading(work)
 
-    def _read(self, work: Callable[[Reader], T]) -> T:
-        """One read in one snapshot; again on another connection where an idle one turns out to be lost."""
+    async def _reading(self, work: Callable[[Reader], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._read, work, time.monotonic())
+
+    def _read(self, work: Callable[[Reader], T], asked: float) -> T:
+        """One read in one snapshot; again on a new connection where an idle one turns out to be lost.
+
+        `asked` is when the caller began to wait, by the monotonic clock.
+        """
+        patience = self.settings.search_timeout_seconds + self.settings.database_silence_seconds
+        if time.monotonic() - asked > patience:
+            text = "The read waited too long for others and was not started"
+            raise Unavailable(text, code="throttled", headers={"Retry-After": "10"})
         while True:
             idle = self._idle()
-            reader = idle or self._reader()
+            reader = idle or self._reader(asked)
             try:
                 return self._read_by(reader, work)
             except DATABASE_ERRORS as error:
@@ -165,6 +208,8 @@ class Database:
                 reader.connection.invalidate()
                 if idle is None or not lost:
                     raise _unanswered(error) from error
+            while (other := self._idle()) is not None:  # of the same age, and each may be silent for as long
+                other.connection.invalidate()
 
     def _read_by(self, reader: Reader, work: Callable[[Reader], T]) -> T:
         """The read on a connection that no other thread uses meanwhile; it is kept unless the database fails."""
@@ -187,11 +232,15 @@ class Database:
         except IndexError:
             return None
 
-    def _reader(self) -> Reader:
+    def _reader(self, asked: float) -> Reader:
+        """A new reader. An attempt that failed after `asked` speaks for all who waited meanwhile."""
+        if asked < self._unreachable:
+            raise _unanswered(ConnectionError())
         try:
             connection = Connection(self.engine, self.settings.search_timeout_seconds)
             return Reader(connection, self.statements, self.indexer)
         except DATABASE_ERRORS as error:
+            self._unreachable = time.monotonic()
             raise _unanswered(error) from error
 
 
@@ -199,4 +248,4 @@ def _unanswered(error: BaseException) -> Unavailable:
     if timed_out(error):
         text = "The search takes too long; narrow it by an identifier, a patient, a code or a period, or ask for less"
         return Unavailable(text, code="too-costly", rule="search-timeout")
-    return Unavailable(f"The database did not answer ({type(error).__name__})")
+    return Unavailable(f"The database did not answer ({type(error).__name__})", headers={"Retry-After": "1"})

@@ -13,16 +13,34 @@ from typing import Any
 from service.errors import BadRequest, CartFhirError, Issue, Unprocessable
 from service.fhir import json, references
 from service.fhir.dates import instant
-from service.fhir.operations import Create, Delete, Operation, Patch, Plan, Read, Update
+from service.fhir.operations import Create, Delete, Operation, Patch, Plan, Read, Stored, Update
 from service.store.index import Indexer, Values
 
 Identity = tuple[str, str]  # resource type, id
 SUBSETTED_SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
 
 
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """What a patch makes of the version `before`: a resource and its links, or the `error` that refuses it."""
+
+    before: Stored
+    resource: dict[str, Any] = field(default_factory=dict)
+    links: references.Links | None = None
+    error: CartFhirError | None = None
+
+    def is_of(self, version: Stored) -> bool:
+        """Whether this is the version that was patched."""
+        mine = self.before
+        return (mine.type, mine.id, mine.version) == (version.type, version.id, version.version)
+
+
 @dataclass(slots=True)
 class Draft:
-    """One operation of a plan on its way. `identity`, `values` and `patched` are None until they are known."""
+    """One operation of a plan on its way. `identity`, `values` and `patched` are None until they are known.
+
+    `foreseen` is what a patch made of the version that was current before the transaction.
+    """
 
     operation: Operation
     place: str | None
@@ -33,6 +51,7 @@ class Draft:
     meta: bytes = b""
     tail: bytes = b""
     patched: dict[str, Any] | None = None
+    foreseen: Patched | None = None
 
     @property
     def resource(self) -> dict[str, Any]:

@@ -12,15 +12,17 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 
 from service.errors import CartFhirError, Unavailable
+from service.store import postgresql
 from service.store.tables import INDEXES
 
 WRITE_LOCK = 0x43415254  # 'CART'
@@ -28,6 +30,7 @@ MANY = 400  # rows from which COPY is faster than a pipeline of inserts
 _BLOCK = 1000  # rows of one INSERT on SQLite, which takes 32,766 values
 _CHUNK = 500  # values of one IN list on SQLite
 _STEPS = 10_000  # instructions of SQLite's machine between two looks at the clock: some tenths of a millisecond
+_RESTED = 1.0  # seconds after which a connection may have died unnoticed
 _COUNTERS = (
     "SELECT coalesce((SELECT max(key) FROM resource), 0), coalesce((SELECT max(seq) FROM version), 0), "
     "coalesce((SELECT updated FROM version ORDER BY seq DESC LIMIT 1), 0)"
@@ -36,17 +39,20 @@ _COUNTERS = (
 COLUMNS = {table.__tablename__: tuple(column.name for column in table.__table__.columns) for table in INDEXES}
 
 
-def connect(url: str) -> Engine:
-    """The SQLAlchemy engine of the database; makes the folder of a SQLite file."""
+def connect(url: str, silence: float = math.inf) -> Engine:
+    """The SQLAlchemy engine of the database; makes the folder of a SQLite file. Every connection is a new one.
+
+    A PostgreSQL that is silent for longer than `silence` seconds counts as gone.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        # A page is found in a few milliseconds; compiling its plan would take longer.
-        arguments: dict[str, Any] = {"options": "-c jit=off"}
-        return create_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=True, connect_args=arguments)
+        engine = create_engine(url, poolclass=NullPool, connect_args=postgresql.arguments(parsed, silence))
+        opened = partial(postgresql.open_connection, silence)
+        event.listen(engine, "do_connect", lambda dialect, record, args, parameters: opened(*args, **parameters))
+        return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    arguments = {"check_same_thread": False, "timeout": 30}
-    engine = create_engine(url, pool_size=16, max_overflow=16, connect_args=arguments)
+    engine = create_engine(url, poolclass=NullPool, connect_args={"check_same_thread": False, "timeout": 30})
     event.listen(engine, "connect", _tune)
     return engine
 
@@ -67,19 +73,40 @@ class Connection:
         self.sqlite = engine.dialect.name == "sqlite"
         self._pooled = engine.raw_connection()
         self.raw: Any = self._pooled.driver_connection
-        self._limit, self._until = limit, math.inf
+        self._limit, self._until, self._ended = limit, math.inf, time.monotonic()
         if self.sqlite:
             self.raw.set_progress_handler(self.is_late, _STEPS)
-        elif limit < math.inf:
-            self.raw.execute(f"SET statement_timeout = {max(1, int(limit * 1000))}")
-            self.raw.commit()
+        if limit < math.inf:
+            try:
+                self._tell(max(1, int(limit * 1000)))
+            except BaseException:
+                self.invalidate()
+                raise
+
+    def _tell(self, milliseconds: int) -> None:
+        """Tells the database the limit."""
+        if self.sqlite:
+            self.raw.execute(f"PRAGMA busy_timeout = {milliseconds}")
+        else:
+            self.raw.keep_to(milliseconds)
+
+    def start(self, limit: float = math.inf) -> None:
+        """The time of a transaction, or of a read without one, begins; `limit` where it is less than the usual one."""
+        self._until = time.monotonic() + min(limit, self._limit)
+        if not self.sqlite:
+            self.raw.until = self._until
+
+    def _end(self) -> None:
+        self._until, self._ended = math.inf, time.monotonic()
+        if not self.sqlite:
+            self.raw.until = 0.0
 
     def is_late(self) -> bool:
         """Whether the transaction has taken longer than it may."""
         return time.monotonic() > self._until
 
     def close(self) -> None:
-        """Gives the connection back to the pool."""
+        """Ends the connection."""
         self._pooled.close()
 
     def invalidate(self) -> None:
@@ -148,10 +175,13 @@ class Connection:
 
         Returns the highest key, the highest sequence number and the time of that version, 0 where there is none.
         """
-        self._until = time.monotonic() + self._limit
         if self.sqlite:
+            self.start()
             self.raw.execute("BEGIN IMMEDIATE")
             return self.raw.execute(_COUNTERS).fetchone()
+        if time.monotonic() - self._ended > _RESTED:
+            self.raw.execute("SELECT 1")  # answered at once or never, while the lock may be waited for
+        self.start()
         with self.raw.pipeline():  # one round trip; the second statement sees what the lock waited for
             self.raw.execute("SELECT pg_advisory_xact_lock(%s)", (WRITE_LOCK,))
             return self.raw.execute(_COUNTERS).fetchone()
@@ -160,22 +190,26 @@ class Connection:
         """A block of about so many inserts and updates, on PostgreSQL sent in one round trip unless they are many."""
         return nullcontext() if self.sqlite or rows >= MANY else self.raw.pipeline()
 
-    def begin_read(self) -> None:
-        """Starts a read that sees one state throughout."""
-        self._until = time.monotonic() + self._limit
+    def begin_read(self, limit: float = math.inf) -> None:
+        """Starts a read that sees one state throughout; on SQLite it may take no longer than `limit` seconds."""
         if self.sqlite:
             self.raw.execute("BEGIN")
         else:
             self.raw.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self.start(limit)
 
     def commit(self) -> None:
         """Returns when the transaction is on disk."""
-        self._until = math.inf
-        self.raw.execute("COMMIT") if self.sqlite else self.raw.commit()
+        if self.sqlite:
+            self._end()  # a commit is not interrupted
+            self.raw.execute("COMMIT")
+        else:
+            self.raw.commit()
+            self._end()
 
     def rollback(self) -> None:
         """Undoes the transaction, if there is one."""
-        self._until = math.inf
+        self._end()
         if not self.sqlite:
             self.raw.rollback()
         elif self.raw.in_transaction:
@@ -186,9 +220,12 @@ DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)
 
 
 def timed_out(error: BaseException) -> bool:
-    """Whether the database stopped a statement because it took too long."""
-    interrupted = isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT
-    return interrupted or isinstance(error, psycopg.errors.QueryCanceled)
+    """Whether the database stopped a statement or a transaction because it took too long."""
+    return isinstance(error, postgresql.LATE) or _sqlite_code(error) == sqlite3.SQLITE_INTERRUPT
+
+
+def _sqlite_code(error: BaseException) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def too_slow() -> CartFhirError:
@@ -201,8 +238,7 @@ def translated(error: BaseException) -> CartFhirError:
     """What a caller may know of a database error: nothing was written; the text of the driver stays inside."""
     if timed_out(error):
         return too_slow()
-    return Unavailable(
-        f"The database did not take the write ({type(error).__name__}); nothing was written",
-        headers={"Retry-After": "1"},
-        rule="database-unavailable",
-    )
+    code, text = None, f"The database did not take the write ({type(error).__name__}); nothing was written"
+    if isinstance(error, psycopg.errors.DiskFull) or _sqlite_code(error) == sqlite3.SQLITE_FULL:
+        code, text = "no-store", "The database has no room left; nothing was written"
+    return Unavailable(text, code=code, headers={"Retry-After": "1"}, rule="database-unavailable")

@@ -7,12 +7,14 @@ SQLite needs none: its plans follow from the statements.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 from sqlalchemy import Engine
 
-from service.store.engine import DATABASE_ERRORS
+from service.store.engine import DATABASE_ERRORS, Connection
 
 FIRST = 1000  # versions
+LIMIT = 300.0  # seconds
 
 
 class Statistics:
@@ -38,9 +40,11 @@ class Statistics:
             self._running.join()
 
     def _analyze(self) -> None:
-        try:
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("ANALYZE")
+        with suppress(DATABASE_ERRORS):  # the next doubling tries again; searches are right without it
+            connection = Connection(self.engine, LIMIT)
+            try:
+                connection.start()
+                connection.raw.execute("ANALYZE")
                 connection.commit()
-        except DATABASE_ERRORS:  # the next doubling tries again; searches are right without it
-            return
+            finally:
+                connection.close()

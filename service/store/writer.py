@@ -51,6 +51,10 @@ class Limits:
     remember: float
 
 
+class Away(Exception):
+    """No connection could be made; the cause says why."""
+
+
 class Writer:
     """Owns the writing connection. `submit` from any event loop; `close` answers what is queued, then stops."""
 
@@ -114,28 +118,35 @@ class Writer:
 
     def _commit_all(self, group: list[Request]) -> list[Outcome]:
         """One transaction for the group; should that fail as a whole, one for each plan."""
-        now = time.monotonic()
-        live = [request for request in group if request.deadline >= now and not request.answer.cancelled()]
+        live = [request for request in group if not _is_late(request) and not request.answer.cancelled()]
         outcomes: dict[int, Outcome] = {}
         if live:
             try:
                 done = self._commit([request.prepared for request in live])
             except BaseException as error:
-                done = [self._commit_alone(request, error, len(live)) for request in live]
+                done = self._commit_each(live, error)
             outcomes = {id(request): outcome for request, outcome in zip(live, done, strict=True)}
-        late = Unavailable("The write waited too long and was not started; nothing was written", code="timeout")
-        return [outcomes.get(id(request), late) for request in group]
+        return [outcomes.get(id(request), _late()) for request in group]
 
-    def _commit_alone(self, request: Request, error: BaseException, companions: int) -> Outcome:
+    def _commit_each(self, requests: list[Request], error: BaseException) -> list[Outcome]:
+        """A transaction for each plan, after the one of all failed by `error`.
+
+        Where the database cannot be reached, one attempt speaks for all: each of its own would be waited for in turn.
+        """
         lost = isinstance(error, DATABASE_ERRORS) and not timed_out(error)  # the connection, perhaps long ago
-        if companions > 1 or lost:
+        outcomes: list[Outcome] = []
+        for request in requests if len(requests) > 1 or lost else ():
+            if isinstance(error, Away):
+                break
+            if _is_late(request):
+                outcomes.append(_late())
+                continue
             try:
-                return self._commit([request.prepared])[0]
+                outcomes += self._commit([request.prepared])
             except BaseException as alone:
                 error = alone
-        if isinstance(error, DATABASE_ERRORS):
-            return translated(error)
-        return error
+                outcomes.append(_told(alone))
+        return outcomes + [_told(error)] * (len(requests) - len(outcomes))
 
     def _commit(self, group: list[Prepared]) -> list[Outcome]:
         """Applies the plans in turn; one that fails is left out. Raises where the transaction itself fails."""
@@ -172,7 +183,7 @@ class Writer:
         while witness is not None:
             try:
                 there = self._is_stored(witness)
-            except DATABASE_ERRORS:
+            except (Away, *DATABASE_ERRORS):
                 if time.monotonic() < until:
                     time.sleep(0.1)
                     continue
@@ -212,7 +223,10 @@ class Writer:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = Connection(self.engine, self.limits.write)
+            try:
+                self._connection = Connection(self.engine, self.limits.write)
+            except DATABASE_ERRORS as error:
+                raise Away from error
         return self._connection
 
     def _recover(self, connection: Connection) -> None:
@@ -221,6 +235,21 @@ class Writer:
         except DATABASE_ERRORS:
             connection.invalidate()
             self._connection = None
+
+
+def _is_late(request: Request) -> bool:
+    return request.deadline < time.monotonic()
+
+
+def _late() -> CartFhirError:
+    return Unavailable("The write waited too long and was not started; nothing was written", code="timeout")
+
+
+def _told(error: BaseException) -> BaseException:
+    """What the caller is told of an error that undid its plan."""
+    if isinstance(error, Away):
+        return translated(error.__cause__ or error)
+    return translated(error) if isinstance(error, DATABASE_ERRORS) else error
 
 
 def _answer(answers: list[tuple[asyncio.Future, Outcome]]) -> None:
