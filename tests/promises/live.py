@@ -30,8 +30,11 @@ def free_port() -> int:
 
 @contextmanager
 def serving(url: str, folder: Path, **changes: Any) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """`cart-fhir serve` over a migrated database: its port and its process, which is ended afterwards."""
-    port = free_port()
+    """`cart-fhir serve` over a migrated database: its port and its process, which is ended afterwards.
+
+    `changes` are settings; a `port` of one's own is kept from one server to the next.
+    """
+    port = changes.pop("port", None) or free_port()
     settings = {"database_url": url, "data_dir": folder, "port": port, **changes}
     environment = os.environ | {f"CART_FHIR_{name.upper()}": str(value) for name, value in settings.items()}
     command, quiet = [sys.executable, "-m", "service", "serve"], subprocess.DEVNULL
@@ -53,7 +56,7 @@ def serving(url: str, folder: Path, **changes: Any) -> Iterator[tuple[int, subpr
 
 
 def bundle(name: str) -> dict[str, Any]:
-    """A transaction of a patient and results that refer to it, findable by `name`."""
+    """A transaction of a patient and results that refer to it, ENTRIES in all, findable by `name`."""
     who = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": name}]}
     entries: list[dict[str, Any]] = [
         {"fullUrl": "urn:uuid:p", "resource": who, "request": {"method": "POST", "url": "Patient"}}
@@ -68,6 +71,17 @@ def bundle(name: str) -> dict[str, Any]:
         }
         entries.append({"resource": lab, "request": {"method": "POST", "url": "Observation"}})
     return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+async def parts(http: httpx.AsyncClient, name: str) -> int:
+    """How many resources of the transaction `name` are there."""
+    labs = [f"{name}-{number}" for number in range(ENTRIES - 1)]
+    count = 0
+    for type_, values in (("Patient", [name]), ("Observation", labs)):
+        criteria = ",".join(f"{SYSTEM}|{value}" for value in values)
+        found = await http.get(f"/{type_}", params={"identifier": criteria, "_summary": "count"})
+        count += found.json()["total"]
+    return count
 
 
 @dataclass(slots=True)
@@ -114,14 +128,7 @@ class Load:
         assert self.done
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}/fhir", timeout=30) as http:
             for name in self.done + self.refused + self.unknown:
-                count = 0
-                for type_, values in (
-                    ("Patient", [name]),
-                    ("Observation", [f"{name}-{n}" for n in range(ENTRIES - 1)]),
-                ):
-                    criteria = ",".join(f"{SYSTEM}|{value}" for value in values)
-                    found = await http.get(f"/{type_}", params={"identifier": criteria, "_summary": "count"})
-                    count += found.json()["total"]
+                count = await parts(http, name)
                 assert count in (0, ENTRIES), "a transaction is there in part"
                 if name not in self.unknown:
                     assert (count == ENTRIES) == (name in self.done), "an answer was not true"

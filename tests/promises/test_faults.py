@@ -1,4 +1,4 @@
-"""Faults in mid-load: a full disk, a database that goes away, a clock that jumps. Kills are in test_crash.py.
+"""Faults in mid-load: a database that goes away, a clock that jumps. Kills are in test_crash.py.
 
 What was acknowledged is there, what was refused is not, and the service recovers by itself.
 `make soak` runs more rounds than `make test`.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import time
 from collections.abc import AsyncIterator, Iterator
 from itertools import pairwise
@@ -16,10 +15,8 @@ from pathlib import Path
 from random import Random
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import psycopg
 import pytest
-from sqlalchemy import event
 
 from service.conformance.definitions import Definitions
 from service.errors import Unavailable
@@ -28,12 +25,10 @@ from service.fhir.operations import Create, Update, plan_of
 from service.settings import Settings
 from service.store import writer
 from service.store.database import Database
-from service.store.migrate import migrate
 from tests.promises.live import Load, serving
 from tests.promises.wire import Wire
 
 ROUNDS = 20 if os.environ.get("CART_FHIR_SOAK") else 3
-ROOM = 150_000  # bytes until the disk is full
 
 
 def patient(**changes: object) -> dict:
@@ -43,54 +38,6 @@ def patient(**changes: object) -> dict:
 async def count(database: Database) -> int:
     query = search.parse("Patient", [("_summary", "count")], database.parameters, zone=database.zone)
     return (await database.search(query)).total or 0
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
-    migrate(Settings(database_url=url))
-    return url
-
-
-async def test_full_disk_refuses_and_recovers_in_mid_load(sqlite_url: str, tmp_path: Path) -> None:
-    with serving(sqlite_url, tmp_path) as (port, process):
-        load = Load(port)
-        clients = asyncio.create_task(load.run())
-        for _ in range(ROUNDS):
-            await load.until(15)
-            largest = max(path.stat().st_size for path in tmp_path.glob("store.sqlite*"))
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (largest + ROOM, resource.RLIM_INFINITY))
-            refused = len(load.refused)
-            while len(load.refused) < refused + 10:
-                await asyncio.sleep(0.01)
-            found = httpx.get(f"http://127.0.0.1:{port}/fhir/Patient?_count=1")
-            assert found.json()["entry"], "reads must go on"
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            await load.until(15)
-        load.stopped = True
-        await clients
-        await load.check()
-        print(f"{ROUNDS} full disks, {len(load.done)} acknowledged, {len(load.refused)} refused")
-
-
-async def test_full_database_file_refuses_whole_and_recovers(sqlite_url: str, definitions: Definitions) -> None:
-    database = await Database.open(Settings(database_url=sqlite_url), definitions)
-    connections: list = []
-    event.listen(database.engine, "connect", lambda connection, record: connections.append(connection))
-    try:
-        await database.write(plan_of(Create(patient())))
-        disk = connections[-1]
-        (pages,) = disk.execute("PRAGMA page_count").fetchone()
-        disk.execute(f"PRAGMA max_page_count = {pages}")
-        large = [Create(patient(name=[{"family": "x" * 300, "text": str(n) * 300}])) for n in range(200)]
-        with pytest.raises(Unavailable, match="nothing was written"):
-            await database.write(plan_of(*large))
-        assert await count(database) == 1
-        disk.execute("PRAGMA max_page_count = 1000000")
-        await database.write(plan_of(*large))
-        assert await count(database) == 201
-    finally:
-        await database.close()
 
 
 async def _under_load(url: str, folder: Path, fault, rounds: int) -> Load:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.promises.test_crash import SYSTEM, _bundle, _free_port, _serving
+from tests.promises.live import FHIR, SYSTEM, bundle, free_port, serving
 
 CLIENTS, EACH = 6, 40
 
@@ -22,7 +22,7 @@ async def _send_all(port: int, answered: dict[str, bool]) -> None:
             for count in range(EACH):
                 name = f"{number}.{count}"
                 try:
-                    answer = await http.post("/fhir", json=_bundle(name), headers={"idempotency-key": name})
+                    answer = await http.post("/fhir", json=bundle(name), headers={**FHIR, "idempotency-key": name})
                 except httpx.TransportError:
                     return
                 assert answer.status_code == 200, answer.text
@@ -32,9 +32,9 @@ async def _send_all(port: int, answered: dict[str, bool]) -> None:
 
 
 async def test_keyed_transaction_sent_again_after_a_kill_is_there_once(database_url: str, tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     before: dict[str, bool] = {}
-    with _serving(database_url, tmp_path, port) as process:
+    with serving(database_url, tmp_path, port=port) as (_, process):
         sending = asyncio.ensure_future(_send_all(port, before))
         while len(before) < 30 and not sending.done():
             await asyncio.sleep(0.002)
@@ -42,7 +42,7 @@ async def test_keyed_transaction_sent_again_after_a_kill_is_there_once(database_
         await sending
     assert 30 <= len(before) < CLIENTS * EACH
     after: dict[str, bool] = {}
-    with _serving(database_url, tmp_path, port):
+    with serving(database_url, tmp_path, port=port):
         await _send_all(port, after)
         assert len(after) == CLIENTS * EACH
         assert all(after[name] for name in before)  # what was acknowledged is replayed

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings
-from tests.promises.test_crash import _free_port, _serving
+from tests.promises.live import free_port, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -28,9 +28,9 @@ def _run(block: str, port: int) -> str:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_readme_transaction_runs_and_its_references_resolve(database_url: str, tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     transaction, search = (block for block in BLOCKS if block.startswith("curl"))
-    with _serving(database_url, tmp_path, port):
+    with serving(database_url, tmp_path, port=port):
         first = json.loads(_run(transaction, port))
         assert first["type"] == "transaction-response"
         assert [entry["response"]["status"][:3] for entry in first["entry"]] == ["201", "201"]
