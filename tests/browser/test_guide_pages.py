@@ -46,7 +46,7 @@ def test_bad_example_opens_and_leads_to_validation_in_swagger(page: Page, addres
     bad.locator("summary").click()
     expect(bad.locator("pre")).to_contain_text('"valueInteger": 9')
     page.get_by_role("link", name="in Swagger").first.click()
-    expect(page.locator("[id$='-validate']").locator(".opblock-body")).to_be_visible()
+    page.locator("[id$='-validate'] .opblock-body").wait_for()
 
 
 def test_bad_example_is_refused_where_its_page_says(page: Page, address: str) -> None:
