@@ -272,6 +272,7 @@ OPERATIONS: dict[str, Operation] = {
         (PREFER,),
         (
             Body("transaction.json", "A patient with lymphoma, CAR-T infusion, ferritin and CRS", 200),
+            Body("terms.json", "A code system, a value set and a concept map of a hospital", 200),
             Body("batch.json", "Two reads and a search, answered one by one", 200),
             Body("transaction-broken.json", "An invalid Observation in entry 1: 400, nothing is written", 400),
         ),

@@ -93,6 +93,14 @@ def powers_of(dimension: str) -> dict[str, int]:
     return {name: int(power) for name, power in _POWERS.findall(dimension) if name}
 
 
+def written(dimension: str) -> str:
+    """A `Unit.dimension` as UCUM writes it: `g1m-3` is `g.m-3`; what is divided by an annotation is `/{it}`."""
+    powers = powers_of(dimension)
+    named = [f"{name}{power if power != 1 else ''}" for name, power in powers.items() if name[0] != "{"]
+    divided = [f"/{name}" for name, power in powers.items() if name[0] == "{" for _ in range(-power)]
+    return ".".join(named) + "".join(divided) or "1"
+
+
 def measure(text: str, atom: Callable[[str], Measure] | None = None) -> Measure:
     """What a unit comes to; `atom` says what each atom is, without it as UCUM defines it.
 

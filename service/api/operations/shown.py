@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.api.answers import FOUND, PATIENT
 from service.api.examples import COUNT, Body, Operation, Parameter, header, path
 from service.api.operations.events import SYSTEM
+from service.api.operations.terminology_shown import TERMINOLOGY
 
 TAG = "Operations"
 ERRORS = (400, 404, 406, 413, 415, 503)
@@ -164,4 +165,5 @@ SHOWN: dict[str, Operation] = {
         errors=(*ERRORS, 409, 412, 422),
         answer=RESPONSE,
     ),
+    **TERMINOLOGY,
 }

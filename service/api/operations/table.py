@@ -13,6 +13,7 @@ from service.api.operations.everything import everything
 from service.api.operations.lastn import lastn
 from service.api.operations.meta import meta, meta_add, meta_delete
 from service.api.operations.process_message import process_message
+from service.api.operations.terminology_table import TABLE as TERMINOLOGY
 from service.api.operations.validate import validate_instance, validate_type
 from service.conformance.capability import Interaction
 from service.errors import CartFhirError, NotFound
@@ -43,6 +44,7 @@ TABLE = (
     (_operation("metaAdd", "POST", ONE + "/$meta-add", "Resource-meta-add"), meta_add),
     (_operation("metaDelete", "POST", ONE + "/$meta-delete", "Resource-meta-delete"), meta_delete),
     (_operation("processMessage", "POST", PROCESS, "MessageHeader-process-message", "system"), process_message),
+    *TERMINOLOGY,
 )
 
 _ASKED = re.compile(r"/fhir(?:/(?P<type>[A-Z][A-Za-z]{0,63}))?(?:/[^/]+)?/\$(?P<name>[^/]*)\Z")

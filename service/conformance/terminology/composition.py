@@ -154,6 +154,24 @@ class Composer:
             found = {key: entry for key, entry in found.items() if not entry.inactive}
         return found
 
+    def listed(self, value_set: ValueSet, system: str, code: str, path: tuple[str, ...] = ()) -> Entry:
+        """The texts that the value set itself, or one that it is made of, has for a code; else an empty entry."""
+        if self._looped(value_set, path) is not None:
+            return Entry()
+        for of, one, text in value_set.expansion:
+            if (of, one) == (system, code):
+                return Entry(text)
+        for part in value_set.include:
+            if canonical(part.system) == canonical(system) and (text := dict(part.codes).get(code)) is not None:
+                return Entry(text, dict(part.designations).get(code, ()))
+            for url in part.value_sets:
+                found = self._sources.value_set(url)
+                if isinstance(found, ValueSet):
+                    entry = self.listed(found, system, code, (*path, value_set.url))
+                    if entry != Entry():
+                        return entry
+        return Entry()
+
     def _part(self, part: Include, path: tuple[str, ...]) -> Entries:
         """Of one include: the system's part and every named value set, intersected. Raises Unanswerable."""
         if not part.system and not part.value_sets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from service.conformance.concepts import ConceptMap, Row
+from service.conformance.concepts import ConceptMap, Row, Unmapped
 from service.conformance.records import canonical
 
 # A map that is read backwards: a target that is wider than its source has a source that is narrower.
@@ -37,7 +37,8 @@ class Match:
 class Wish:
     """What is to be translated; `dependencies` are (element, code) that the client knows.
 
-    `into` is the canonical of the code system that is sought, or empty.
+    `into` is the canonical of the code system that is sought, or empty. `loose`: a map that does not name its system
+    may be of any, as where the client chose the map.
     """
 
     system: str
@@ -45,6 +46,7 @@ class Wish:
     into: str = ""
     dependencies: frozenset[tuple[str, str]] = frozenset()
     reverse: bool = False
+    loose: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +73,21 @@ def translate(maps: Iterable[ConceptMap], wish: Wish) -> Found:
     needed: dict[str, None] = {}
     covered = False
     for one in maps:
-        rows = [row for row in one.rows if _same(wish.into, _far_system(row, wish))]
-        covered = covered or any(_same(_near_system(row, wish), wish.system) for row in rows) or bool(one.unmapped)
-        found = [row for row in rows if _near(row, wish) == wish.code and _same(_near_system(row, wish), wish.system)]
+        rows = [row for row in one.rows if _into(_far_system(row, wish), wish) and _from(_near_system(row, wish), wish)]
+        rules = (
+            []
+            if wish.reverse
+            else [rule for rule in one.unmapped if _into(rule.target_system, wish) and _from(rule.source_system, wish)]
+        )
+        covered = covered or bool(rows) or bool(rules)
+        found = [row for row in rows if _near(row, wish) == wish.code]
         for row in found:
             lacking = [element for element, _, code, _ in row.depends if (element, code) not in wish.dependencies]
             needed |= dict.fromkeys(lacking)
             if not lacking:
                 matches.append(_match(one, row, wish))
-        if not found and not wish.reverse:
-            matches.extend(_unmapped(one, wish))
+        if not found:
+            matches.extend(match for rule in rules if (match := _unmapped(one, rule, wish)))
     return Found(tuple(dict.fromkeys(matches)), tuple(needed), covered)
 
 
@@ -96,9 +103,16 @@ def _far_system(row: Row, wish: Wish) -> str:
     return row.source_system if wish.reverse else row.target_system
 
 
-def _same(one: str, other: str) -> bool:
-    """Whether two systems may be the same: a map or a wish that names none excludes none."""
-    return not one or not other or canonical(one) == canonical(other)
+def _from(system: str, wish: Wish) -> bool:
+    """Whether the code that is to be translated may be of this system."""
+    if not system or not wish.system:
+        return wish.loose
+    return canonical(system) == canonical(wish.system)
+
+
+def _into(system: str, wish: Wish) -> bool:
+    """Whether this is a system that is sought."""
+    return not wish.into or canonical(system) == canonical(wish.into)
 
 
 def _match(source: ConceptMap, row: Row, wish: Wish) -> Match:
@@ -109,16 +123,11 @@ def _match(source: ConceptMap, row: Row, wish: Wish) -> Match:
     return Match(Target(row.target_system, row.target, row.display, row.equivalence), name, row.comment, row.products)
 
 
-def _unmapped(source: ConceptMap, wish: Wish) -> list[Match]:
-    """What the groups of a map do with codes that they do not name; another map is not followed."""
-    found = []
-    for rule in source.unmapped:
-        if _same(rule.source_system, wish.system) and _same(wish.into, rule.target_system):
-            if rule.mode == "provided":
-                target = Target(rule.target_system, wish.code, "", "equal")
-            elif rule.mode == "fixed":
-                target = Target(rule.target_system, rule.code, rule.display, "relatedto")
-            else:
-                continue
-            found.append(Match(target, source.url, f"by the map's rule for codes that it does not name ({rule.mode})"))
-    return found
+def _unmapped(source: ConceptMap, rule: Unmapped, wish: Wish) -> Match | None:
+    """What a group does with a code that it does not name; another map (`other-map`) is not followed."""
+    text = f"By the map's rule for codes that it does not name ({rule.mode})"
+    if rule.mode == "provided":
+        return Match(Target(rule.target_system, wish.code, "", "equal"), source.url, text)
+    if rule.mode == "fixed":
+        return Match(Target(rule.target_system, rule.code, rule.display, "relatedto"), source.url, text)
+    return None
