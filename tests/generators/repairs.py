@@ -182,7 +182,8 @@ def item(value: Object, random: Random) -> None:
 def when(value: Object, random: Random) -> None:
     """que-7."""
     if value.get("operator") == "exists":
-        put(value, operator="=")
+        drop(value, *choice(value, "answer"))
+        put(value, answerBoolean=random.random() < 0.5)
 
 
 def list_of_entries(value: Object, random: Random) -> None:

@@ -41,6 +41,11 @@ def one(code: str, rule: str, text: str, path: str = "") -> list[Finding]:
     return [Finding(code, rule, text, path)]
 
 
+def refused(found: list[Finding] | None) -> bool:
+    """Whether there is an error among the findings: warnings and information refuse nothing."""
+    return found is not None and any(finding.severity == "error" for finding in found)
+
+
 def at(prefix: str, found: list[Finding]) -> list[Finding]:
     """The findings seen from the container; changed in place."""
     for finding in found:

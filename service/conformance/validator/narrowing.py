@@ -11,7 +11,7 @@ from typing import Any
 from service.conformance.records import CORE, Element, TypeRef
 from service.conformance.terminology import Terminology
 from service.conformance.validator import codes, references
-from service.conformance.validator.findings import Finding, one
+from service.conformance.validator.findings import Finding, one, refused
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.occurrences import Occurrences
 from service.conformance.validator.paths import Expression, expressible
@@ -107,8 +107,8 @@ class Narrowing:
             first: list[Finding] | None = None
             for url in reference.profiles:
                 found = errors(url, value)
-                if found is None:
-                    return None
+                if not refused(found):
+                    return found
                 first = first or found
             return first
 

@@ -166,6 +166,14 @@ def _parameter(value: Object) -> bool:
     return has(value, "part") + chosen(value, "value") + has(value, "resource") == 1
 
 
+def _percentages(value: Object) -> bool:
+    return all(
+        end.get("code") == "%" and end.get("system") == _UCUM
+        for name in ("low", "high")
+        for end in objects(value.get(name))
+    )
+
+
 def _tim_9(value: Object) -> bool:
     when = value.get("when")
     if not has(value, "offset"):
@@ -235,6 +243,12 @@ NATIVE: dict[str, Holds] = {
     "prr-1": implies("orderDetail", "code"),
     "qrs-1": not_both("answer", "item"),
     "qty-3": implies("code", "system"),
+    # Where `repeats`, `abstract` or a code is missing, the expressions of these give nothing; the words of the rules
+    # are plain. `is Boolean` of que-7 means the FHIR type.
+    "que-7": lambda v: v.get("operator") != "exists" or has(v, "answerBoolean") or not chosen(v, "answer"),
+    "que-13": lambda v: v.get("repeats") is True or len(objects(v.get("initial"))) <= 1,
+    "ras-1": _percentages,
+    "vsd-9": lambda v: has(v, "code") or v.get("abstract") is True,
     "que-2": lambda v: distinct(_link_ids(v)),
     "rat-1": _ratio,
     "rng-2": _range,

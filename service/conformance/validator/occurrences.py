@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.conformance.records import Element, Slicing, TypeRef
-from service.conformance.validator.findings import Finding, at, one
+from service.conformance.validator.findings import Finding, at, one, refused
 from service.conformance.validator.shapes import Shape, Shapes, capitalised
 from service.conformance.validator.slicing import BY_URL, Belongs, Discriminators
 from service.conformance.validator.trees import Node
@@ -153,7 +153,7 @@ class Occurrences:
     def _part(self, node: Node, element: Element, shape: Shape, slicing: Slicing) -> Part:
         types = node.types or element.types
         rule = self._item(node, element, shape, types[0] if types else None)
-        belongs = self._discriminators.of(slicing, node, lambda item: rule(item, item) is None)
+        belongs = self._discriminators.of(slicing, node, lambda item: not refused(rule(item, item)))
         most = None if node.max in (None, "*") else int(node.max or 0)
         return Part(node.slice, belongs, rule, node.min or 0, most)
 

@@ -126,11 +126,10 @@ class Discriminators:
             return False
         if isinstance(value.get("resourceType"), str):
             return value["resourceType"] in names
-        reference = value.get("reference")
-        if isinstance(reference, str):
-            target = type_of(reference, self._resource_types) or value.get("type")
-            return target in names
-        return False
+        reference, said = value.get("reference"), value.get("type")
+        target = type_of(reference, self._resource_types) if isinstance(reference, str) else None
+        target = target or said
+        return isinstance(target, str) and target in names
 
 
 def _step_down(node: Node, step: str) -> Node | None:

@@ -121,6 +121,8 @@ class Types:
             return self._of_shape(below)
         if reference.code in ("Resource", "DomainResource"):
             return self._contained if element.path.endswith(".contained") else self._standalone
+        if reference.code in self._resource_types:
+            return self._only(reference.code)
         if reference.code == "Extension":
             return self._extension(element.path.endswith(".modifierExtension"))
         check = self._narrowed(element, reference)
@@ -173,6 +175,17 @@ class Types:
             self._siblings = Sibling(False, sibling_object(lambda value: cell[0](value)))
             cell.append(self._extension(False))
         return self._siblings.check
+
+    def _only(self, code: str) -> Check:
+        """A resource of one type."""
+
+        def check(value: Any) -> list[Finding] | None:
+            name = value.get("resourceType") if type(value) is dict else code
+            if isinstance(name, str) and name and name != code:
+                return one("structure", "resource-type-unknown", f"This element takes {code} only", ".resourceType")
+            return self.standalone(value)
+
+        return check
 
     def _contained(self, value: Any) -> list[Finding] | None:
         return self.contained(value)
