@@ -9,10 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from service.errors import BadRequest, CartFhirError, Gone, Issue, NotFound, PreconditionFailed
+from service.errors import BadRequest, CartFhirError, Conflict, Gone, Issue, NotFound, PreconditionFailed
 from service.fhir import references
 from service.fhir.conditions import Query, chained
 from service.fhir.operations import Applied, Create, Delete, Patch, Plan, Read, Search, Stored, Update
+from service.store.beside import beside
 from service.store.drafts import (
     Draft,
     Identity,
@@ -48,10 +49,12 @@ def apply(staging: Staging, prepared: Prepared, parse_query: ParseQuery) -> tupl
         _link(staging, [drafts[index] for index in writing], full_urls(drafts), parse_query)
     for index in writing:
         results[index] = _at(drafts[index], _write, staging)
+    for draft in (following := beside(staging, prepared, results)):
+        _at(draft, _delete if isinstance(draft.operation, Delete) else _write, staging)
     for index in writing:
         _at(drafts[index], check_references, staging)
         _refuse_second_match(staging, drafts[index], drafts)
-    for draft in drafts:
+    for draft in (*drafts, *following):
         if isinstance(draft.operation, Delete):
             _at(draft, check_referrers, staging)
         elif isinstance(draft.operation, Read):
@@ -92,9 +95,7 @@ def _identities(
 def _resolve_delete(staging: Staging, draft: Draft) -> Identity | None:
     operation = draft.operation
     assert isinstance(operation, Delete)
-    if operation.where is None:
-        return draft.identity
-    return next(iter(_find(staging, operation.where)), None)
+    return draft.identity if operation.where is None else next(iter(_find(staging, operation.where)), None)
 
 
 def _resolve(staging: Staging, draft: Draft) -> tuple[Identity | None, Applied | None]:
@@ -115,8 +116,7 @@ def _resolve(staging: Staging, draft: Draft) -> tuple[Identity | None, Applied |
 def _resolve_create(staging: Staging, draft: Draft, operation: Create) -> tuple[Identity | None, Applied | None]:
     if operation.if_none_exist is None:
         return draft.identity, None
-    found = _find(staging, operation.if_none_exist)
-    if found:
+    if found := _find(staging, operation.if_none_exist):
         return found[0], Applied("existing", stored(staging, found[0]))
     return (operation.resource["resourceType"], new_id()), None
 
@@ -128,6 +128,9 @@ def _resolve_update(staging: Staging, draft: Draft, operation: Update) -> Identi
         return type_, operation.resource["id"]
     found = _find(staging, operation.where)
     if not found:
+        if sent and staging.entity((type_, sent)).alive:  # R4 says nothing of this; R5: 409
+            text = f"The condition matches no resource, and {type_}/{sent} is another one"
+            raise Conflict(text, expression=f"{type_}.id", rule="id-taken")
         return type_, sent or new_id()
     if sent and sent != found[0][1]:
         text = "The resource's id is not that of the one resource that the condition finds"

@@ -61,3 +61,14 @@ async def test_delete_by_criteria_takes_at_most_one(client: httpx.AsyncClient) -
         await client.post("/Patient", json=patient())
     assert (await client.delete(f"/Patient?{ONE}")).status_code == 412
     assert (await client.get("/Patient?_summary=count")).json()["total"] == 2
+
+
+async def test_conditional_update_never_overwrites_another_resource(client: httpx.AsyncClient) -> None:
+    await client.put("/Patient/p1", json=patient(id="p1", gender="male"))
+    wanted = patient(id="p1", identifier=[{"system": "urn:ietf:rfc:3986", "value": "other"}])
+    url = "/Patient?identifier=urn:ietf:rfc:3986|other"
+    answer = await client.put(url, json=wanted)
+    assert answer.status_code == 409
+    assert rules(answer) == {"id-taken"}
+    assert (await client.get("/Patient/p1")).headers["etag"] == 'W/"1"'
+    assert (await client.put(url, json=wanted | {"id": "p2"})).status_code == 201

@@ -144,6 +144,9 @@ class _Attempt:
                 if op.id not in (None, found[0][1]):
                     raise Refused("another id than the condition finds")
                 return found[0], ""
+            taken = self.rows.get((op.type, op.id)) if op.kind == "update" and op.id is not None else None
+            if taken is not None and taken.alive:
+                raise Refused("the id is that of another")
         if op.id is not None and op.kind == "update":
             return (op.type, op.id), ""
         self.made += 1

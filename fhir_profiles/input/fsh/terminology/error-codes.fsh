@@ -100,6 +100,7 @@ Description: "Every machine code of an OperationOutcome of this service: details
 // Ids, versions, integrity
 * #id-missing "Id missing" "The body has no id where one is needed."
 * #id-mismatch "Id differs" "The id of the body is not that of the address."
+* #id-taken "Id taken" "A conditional update finds nothing, and the id of its body is that of another resource."
 * #conflict "Conflict" "The request conflicts with what is stored."
 * #version-mismatch "Version differs" "If-Match names a version that is not current."
 * #malformed-instant "Instant malformed" "ifModifiedSince of an entry needs an instant with a time zone."
