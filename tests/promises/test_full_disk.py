@@ -1,8 +1,7 @@
 """Full disks: what has no room is refused as a whole, what was acknowledged stays, and it goes on once there is room.
 
 A process whose files may grow no further fails in the same system calls as one whose disk is full, with EFBIG in
-place of ENOSPC. On PostgreSQL it is set for the server and all its backends, or, for a log without room, for the
-backends of one database.
+place of ENOSPC. On PostgreSQL it is set for the server and all its backends.
 """
 
 from __future__ import annotations
@@ -33,7 +32,6 @@ from tests.promises.live import Load, serving
 
 ROUNDS = 20 if os.environ.get("CART_FHIR_SOAK") else 3
 ROOM = 150_000  # bytes until the disk is full
-HANGS = 20  # seconds: a write comes long before
 SEGMENT = 16 * 1024 * 1024  # of PostgreSQL's log: a smaller limit would stop that first
 
 
@@ -137,27 +135,3 @@ async def test_tables_without_room_refuse_whole_plans_and_recover(
         _limit(postgresql_server, _processes(database_url), None)
     await database.write(plan_of(*plan(42)))
     assert (await count(database), await count(database, "Binary")) == (3 * len(done) + 3, 5 * len(done) + 5)
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_log_without_room_in_mid_load(database_url: str, postgresql_server: str, tmp_path: Path) -> None:
-    """PostgreSQL ends all sessions and starts anew from its log; the outcome of each commit is found there."""
-    name = urlsplit(database_url).path.removeprefix("/")
-    backends = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
-    with serving(database_url, tmp_path) as (port, _):
-        load = Load(port)
-        clients = asyncio.create_task(load.run())
-        for _ in range(max(1, ROUNDS // 3)):
-            await load.until(20)
-            with psycopg.connect(postgresql_server, autocommit=True) as connection:
-                pids = [pid for (pid,) in connection.execute(backends, (name,)).fetchall()]
-            await asyncio.to_thread(_limit, postgresql_server, pids, 4096)
-            async with asyncio.timeout(HANGS):
-                while any(psutil.pid_exists(pid) for pid in pids):
-                    assert not clients.done(), clients.exception()
-                    await asyncio.sleep(0.01)
-        await load.until(20)
-        load.stopped = True
-        await clients
-        await load.check()
-    print(f"{len(load.done)} done, {len(load.refused)} refused, {len(load.unknown)} unknown")
