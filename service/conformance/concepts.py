@@ -168,12 +168,12 @@ def value_set(source: dict[str, Any]) -> ValueSet:
 
 
 def _include(source: dict[str, Any]) -> Include:
-    listed = source.get("concept", ())
+    listed = [one for one in source.get("concept", ()) if one.get("code")]
     return Include(
         source.get("system", ""),
         tuple((concept["code"], concept.get("display", "")) for concept in listed),
-        tuple((f["property"], f["op"], f["value"]) for f in source.get("filter", ())),
-        tuple(source.get("valueSet", ())),
+        tuple((f.get("property", ""), f.get("op", ""), f.get("value", "")) for f in source.get("filter", ())),
+        tuple(url or "" for url in source.get("valueSet", ())),
         source.get("version", ""),
         tuple((one["code"], _designations(one)) for one in listed if one.get("designation")),
     )
@@ -198,7 +198,7 @@ def code_system(source: dict[str, Any]) -> CodeSystem:
 
     def walk(items: list[dict[str, Any]], parent: str | None) -> None:
         for item in items:
-            code = item["code"]
+            code = item.get("code", "")  # none where an extension stands in its place
             concepts[code] = item.get("display", "")
             if parent is not None:
                 edges[parent, code] = None
@@ -218,6 +218,7 @@ def code_system(source: dict[str, Any]) -> CodeSystem:
             walk(item.get("concept", []), code)
 
     walk(source.get("concept", []), None)
+    concepts.pop("", None)
     url = source.get("supplements") if source.get("content") == "supplement" else source.get("url")
     return CodeSystem(
         canonical(url or source.get("url", "")),
@@ -237,7 +238,7 @@ def code_system(source: dict[str, Any]) -> CodeSystem:
 
 def _properties(item: dict[str, Any]) -> list[Property]:
     return [
-        Property(one["code"], name, value)
+        Property(one.get("code", ""), name, value)
         for one in item.get("property", ())
         for name, value in one.items()
         if name.startswith("value")

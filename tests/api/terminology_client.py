@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-from conftest import issues
 
 from service.conformance.validator import Validator
 
@@ -34,6 +33,13 @@ def parts(parameters: list[dict[str, Any]]) -> Answers:
         values = [value for key, value in one.items() if key.startswith("value")]
         found.setdefault(one["name"], []).append(values[0] if values else parts(one["part"]))
     return found
+
+
+def issues(answer: httpx.Response) -> list[dict[str, Any]]:
+    """The issues of an OperationOutcome, which must be one."""
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    return outcome["issue"]
 
 
 class Service:

@@ -7,9 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import issues
 from fastapi import FastAPI
-from terminology_client import Service, checked, codes
+from terminology_client import Service, checked, codes, issues
 
 HL7 = "http://hl7.org/fhir/ValueSet"
 OWN = "https://cart-fhir.example/fhir"

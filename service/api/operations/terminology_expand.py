@@ -19,6 +19,7 @@ from service.api.operations.terminology_inputs import (
     Shape,
     asked,
     resource_of,
+    size_of,
     sources_of,
     value_set_of,
 )
@@ -58,9 +59,9 @@ async def expand(request: Request) -> Response:
     server = server_of(request)
     sources = sources_of(server).demanding(_versions(found))
     resource = await resource_of(request, found, "valueSet", "ValueSet")
-    value_set = named_value_set(sources, found) if resource is None else value_set_of(resource)
+    size = await size_of(request)
+    value_set = await body.compute(lambda: named_value_set(sources, found, resource), size)
     wanted = _wanted(found)
-    size = len(await body.raw(request)) if request.method == "POST" else 0
     content = await body.compute(lambda: expanded(sources, value_set, wanted), size)
     answer: dict[str, Any] = {"resourceType": "ValueSet"}
     answer |= {name: text for name in NAMES if (text := getattr(value_set, name))}
@@ -75,8 +76,10 @@ async def expand(request: Request) -> Response:
     return replies.json(answer)
 
 
-def named_value_set(sources: Sources, found: Asked) -> ValueSet:
-    """The value set of `url`, in `valueSetVersion`. Raises BadRequest, NotFound."""
+def named_value_set(sources: Sources, found: Asked, resource: dict[str, Any] | None) -> ValueSet:
+    """The value set that was stored or sent, else that of `url` in `valueSetVersion`. Raises BadRequest, NotFound."""
+    if resource is not None:
+        return value_set_of(resource)
     url = found.text("url")
     if not url:
         text = "A value set is needed: url, valueSet, or ValueSet/[id]"

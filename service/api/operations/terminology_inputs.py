@@ -31,6 +31,7 @@ TEXT, FLAG, NUMBER, CODING, CONCEPT, RESOURCE, PARTS = (
     "parts",
 )
 MANY = frozenset({"designation", "exclude-system", "system-version", "check-system-version", "force-system-version"})
+MOST_CODINGS = 100
 REPEATS = MANY | {"property", "dependency"}
 
 
@@ -131,6 +132,9 @@ class Asked:
             value = self.all(name)[0]
             found = [coded(one) for one in (value.get("coding", []) if name == "codeableConcept" else [value])]
         found = [one for one in found if one.code]
+        if len(found) > MOST_CODINGS:
+            text = f"{name} has more than {MOST_CODINGS} codings"
+            raise BadRequest(text, code="too-costly", rule="too-many-values")
         if not found:
             raise BadRequest(f"{name} has no code", code="required", rule="required-parameter")
         return found
@@ -151,14 +155,15 @@ async def asked(request: Request, shape: Shape) -> Asked:
     if sent is None:
         return found
     body.speaks_of(request)
+    server, size = server_of(request), len(await body.raw(request))
     if shape.resource and sent.get("resourceType") == shape.resource[1]:
-        server_of(request).validator.require(sent)
+        await body.compute(lambda: server.validator.require(sent), size)
         found.add(shape.resource[0], Value(sent))
     else:
         body.check_type(sent, "Parameters")
-        server_of(request).validator.require(sent)
+        await body.compute(lambda: server.validator.require(sent), size)
         for number, part in enumerate(sent.get("parameter", [])):
-            found.add(part["name"], Value(_value(part, number), f"Parameters.parameter[{number}]"))
+            found.add(part.get("name", ""), Value(_value(part, number), f"Parameters.parameter[{number}]"))
     body.speaks_of(request, None)
     return found
 
@@ -192,6 +197,11 @@ async def resource_of(request: Request, found: Asked, name: str, type_: str) -> 
     if sent.get("resourceType") != type_:
         raise BadRequest(f"{name} is a {type_}", code="invalid", rule="invalid-parameter")
     return sent
+
+
+async def size_of(request: Request) -> int:
+    """Bytes of the body: how much work there may be."""
+    return len(await body.raw(request)) if request.method == "POST" else 0
 
 
 def sources_of(server: Server) -> Sources:

@@ -21,6 +21,7 @@ from service.api.operations.terminology_inputs import (
     coded,
     resource_of,
     returned,
+    size_of,
     sources_of,
 )
 from service.api.server import server_of
@@ -55,10 +56,13 @@ async def translate_code(request: Request) -> Response:
     if not one_map and any(not one.system for one in codings):
         text = "Without a concept map (url) the code needs its system"
         raise BadRequest(text, code="required", rule="required-parameter")
-    maps = [concepts.concept_map(resource)] if resource is not None else _maps(sources, found)
+    size = await size_of(request)
+    if resource is not None:
+        maps = [await body.compute(lambda: concepts.concept_map(resource), size)]
+    else:
+        maps = _maps(sources, found)
     _known_versions(sources, codings)
     wishes = [_wish(found, one, one_map) for one in codings]
-    size = len(await body.raw(request)) if request.method == "POST" else 0
     answers = await body.compute(lambda: [translate(maps, wish) for wish in wishes], size)
     if not one_map and not any(answer.covered for answer in answers):
         systems = ", ".join(sorted({one.system for one in codings}))

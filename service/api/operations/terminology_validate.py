@@ -23,8 +23,8 @@ from service.api.operations.terminology_inputs import (
     asked,
     resource_of,
     returned,
+    size_of,
     sources_of,
-    value_set_of,
 )
 from service.api.server import server_of
 from service.conformance import concepts
@@ -60,9 +60,9 @@ async def validate_in_value_set(request: Request) -> Response:
         text = "A code is one of a system: the system is missing"
         raise BadRequest(text, code="required", rule="required-parameter")
     resource = await resource_of(request, found, "valueSet", "ValueSet")
-    value_set = named_value_set(sources, found) if resource is None else value_set_of(resource)
+    size = await size_of(request)
+    value_set = await body.compute(lambda: named_value_set(sources, found, resource), size)
     checker = Checker(sources, bool(found.flag("abstract")), found.text("displayLanguage"))
-    size = len(await body.raw(request)) if request.method == "POST" else 0
     return _reply(await body.compute(lambda: checker.in_value_set(value_set, codings), size))
 
 
@@ -73,7 +73,7 @@ async def validate_in_system(request: Request) -> Response:
     resource = await resource_of(request, found, "codeSystem", "CodeSystem")
     checker = Checker(sources, bool(found.flag("abstract")), found.text("displayLanguage"))
     if resource is not None:
-        system = System(concepts.code_system(resource))
+        system = await body.compute(lambda: System(concepts.code_system(resource)), await size_of(request))
         codings = [_of(one, system.record.url) for one in found.codings("code", "", "version")]
         return _reply(checker.in_system(codings, system))
     return _reply(checker.in_system(_named(sources, found)))

@@ -44,10 +44,21 @@ Entries = dict[tuple[str, str], Entry]
 
 
 class Composer:
-    """Answers about value sets from `sources`."""
+    """Answers about value sets from `sources`.
 
-    def __init__(self, sources: Sources) -> None:
+    `steps` is how many parts and codes may be looked at before it is too much; None: as many as there are.
+    """
+
+    def __init__(self, sources: Sources, steps: int | None = None) -> None:
         self._sources = sources
+        self._steps = steps
+
+    def _step(self, many: int = 1) -> None:
+        """Raises Unanswerable when more has been looked at than one request may ask for."""
+        if self._steps is not None:
+            self._steps -= many
+            if self._steps < 0:
+                raise too_costly("The value set has more parts and codes than one request may go through")
 
     def holds(self, value_set: ValueSet, system: str | None, code: str, path: tuple[str, ...] = ()) -> Verdict:
         """Whether the value set has the code (`system` None: of any system)."""
@@ -75,6 +86,7 @@ class Composer:
     def _part_holds(self, part: Include, system: str | None, code: str, path: tuple[str, ...]) -> Verdict:
         if not part.system and not part.value_sets:
             return missing("A part of the value set names neither a system nor a value set")
+        self._step(1 + len(part.codes))
         verdicts: list[Verdict] = []
         if part.system:
             verdicts.append(self._system_holds(part, system, code))
@@ -109,6 +121,7 @@ class Composer:
         found = self._complete(part)
         if isinstance(found, Unanswerable):
             return found
+        self._step(len(found.displays))
         passed = found.filtered(name, operation, value)
         return passed if isinstance(passed, Unanswerable) else found.find(code) in passed
 
@@ -137,13 +150,14 @@ class Composer:
                 raise missing(f"The value set {value_set.url} says nothing of its content, or only a part of it")
             found = {(system, code): self._entry(system, code, text) for system, code, text in value_set.expansion}
         gaps: list[Unanswerable] = []
-        for part in (*value_set.include, *value_set.exclude):
+        for number, part in enumerate((*value_set.include, *value_set.exclude)):
+            self._step()
             try:
                 members = self._part(part, here)
             except Unanswerable as gap:
                 gaps.append(gap)
                 continue
-            if any(part is one for one in value_set.exclude):
+            if number >= len(value_set.include):
                 found = {key: entry for key, entry in found.items() if key not in members}
             else:
                 for key, entry in members.items():
@@ -162,6 +176,7 @@ class Composer:
             if (of, one) == (system, code):
                 return Entry(text)
         for part in value_set.include:
+            self._step(1 + len(part.codes))
             if canonical(part.system) == canonical(system) and (text := dict(part.codes).get(code)) is not None:
                 return Entry(text, dict(part.designations).get(code, ()))
             for url in part.value_sets:
@@ -183,6 +198,8 @@ class Composer:
                 raise value_set
             sets.append(self.entries(value_set, path))
         first, *others = sets
+        if not others:
+            return first
         return {
             key: first[key]._replace(swept=any(one[key].swept for one in sets))
             for key in first
@@ -192,12 +209,14 @@ class Composer:
     def _of_system(self, part: Include) -> Entries:
         url = part.system.partition("|")[0]
         if part.codes:
+            self._step(len(part.codes))
             own = dict(part.designations)
             return {(url, code): self._entry(url, code, text, own.get(code, ())) for code, text in part.codes}
         system = self._complete(part)
         if isinstance(system, Unanswerable):
             raise system
         members: Iterable[str] = system.displays
+        self._step((1 + len(part.filters)) * len(system.displays))
         for name, operation, value in part.filters:
             passed = system.filtered(name, operation, value)
             if isinstance(passed, Unanswerable):
@@ -225,6 +244,8 @@ class Composer:
 
 def _joined(one: Entry, other: Entry) -> Entry:
     """A code that two parts bring: the first text, and chosen where one of them chose it."""
+    if one == other:
+        return one
     return one._replace(
         display=one.display or other.display,
         designations=one.designations or other.designations,

@@ -18,6 +18,7 @@ from service.conformance.terminology.systems import System
 from service.fhir.values import normalize
 
 LARGEST = 5000  # codes in one answer
+STEPS = 200_000  # parts and codes that one request may go through
 Key = tuple[str, str]
 
 
@@ -42,7 +43,7 @@ def expanded(sources: Sources, value_set: ValueSet, wanted: Wanted) -> dict[str,
 
     A page is cut where the expansion is flat; a nested one comes whole, and `count` 0 asks how large it is.
     """
-    entries = Composer(sources).entries(value_set)
+    entries = sources.listed(value_set, lambda: Composer(sources, STEPS).entries(value_set))
     texts = Texts(sources, wanted.language)
     chosen = {key: entry for key, entry in entries.items() if _wanted(sources, texts, key, entry, wanted)}
     found: dict[str, Any] = {"total": len(chosen)}

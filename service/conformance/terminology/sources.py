@@ -5,7 +5,8 @@ A version that is asked for and is not the one at hand is a gap, never another v
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from service.conformance.concepts import CodeSystem, ConceptMap, Include, ValueSet
 from service.conformance.definitions import Definitions
@@ -13,6 +14,9 @@ from service.conformance.records import canonical
 from service.conformance.terminology.gaps import Unanswerable, Verdict, missing
 from service.conformance.terminology.grammars import GRAMMARS, IMPLICIT, Grammar
 from service.conformance.terminology.systems import System
+
+KEPT = 64  # value sets, the last ones that were asked for
+T = TypeVar("T")
 
 
 class Sources:
@@ -24,25 +28,36 @@ class Sources:
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
         self._systems: dict[str, System] = {}
+        self._value_sets: dict[str, ValueSet] = {}
+        self._lists: dict[str, Any] = {}
         self.demanded: Mapping[str, str] = {}
 
     def demanding(self, versions: Mapping[str, str]) -> Sources:
         """The same sources for a request that wants these versions of code systems."""
         other = Sources(self._definitions)
-        other._systems, other.demanded = self._systems, versions
+        other._systems, other._value_sets, other.demanded = self._systems, self._value_sets, versions
         return other
 
     def value_set(self, url: str) -> ValueSet | Unanswerable:
         """The value set of a canonical."""
         name, _, version = url.partition("|")
-        found = self._definitions.value_set(name)
+        found = self._value_sets.get(name) or self._definitions.value_set(name)
         if found is None and name in IMPLICIT:
-            return ValueSet(name, (_all_of(IMPLICIT[name]),), (), status="active")
+            found = ValueSet(name, (Include(IMPLICIT[name], (), (), ()),), (), status="active")
         if found is None:
             return missing(f"The value set {name} is not at hand")
+        _keep(self._value_sets, name, found)
         if version and found.version and version != found.version:
             return missing(f"The value set {name} is here in version {found.version}, not {version}")
         return found
+
+    def listed(self, value_set: ValueSet, make: Callable[[], T]) -> T:
+        """What `make` makes of a value set: kept for those of the definitions, so that pages are cut from one list."""
+        if self._value_sets.get(value_set.url) is not value_set:
+            return make()
+        if value_set.url not in self._lists:
+            _keep(self._lists, value_set.url, make())
+        return self._lists[value_set.url]
 
     def system(self, url: str, version: str = "") -> System | Unanswerable:
         """The code system of a canonical, as far as it is here."""
@@ -92,5 +107,8 @@ class Sources:
         return self._systems[url]
 
 
-def _all_of(system: str) -> Include:
-    return Include(system, (), (), ())
+def _keep(kept: dict[str, T], name: str, value: T) -> None:
+    """Remembers a value, and forgets the oldest when there are many."""
+    kept[name] = value
+    if len(kept) > KEPT:
+        kept.pop(next(iter(kept)), None)

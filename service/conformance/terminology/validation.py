@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from service.conformance.concepts import ValueSet
 from service.conformance.records import canonical
 from service.conformance.terminology.composition import Composer, Entry
-from service.conformance.terminology.expansion import Texts
+from service.conformance.terminology.expansion import STEPS, Texts
 from service.conformance.terminology.gaps import Unanswerable, Verdict, any_of
 from service.conformance.terminology.sources import Sources
 from service.conformance.terminology.systems import System
@@ -45,7 +45,7 @@ class Checker:
 
     def __init__(self, sources: Sources, abstract: bool = False, language: str = "") -> None:
         self._sources = sources
-        self._composer = Composer(sources)
+        self._composer = Composer(sources, STEPS)
         self._texts = Texts(sources, language)
         self._abstract = abstract
 
