@@ -15,9 +15,11 @@ from starlette.responses import Response
 
 from service import __version__
 from service.api import replies
-from service.api.examples import JSON_PATCH, OPERATIONS, Body, Operation, Parameter, body
+from service.api.examples import JSON_PATCH, Body, Operation, Parameter, body
 from service.api.framework import BY_STATUS
+from service.api.interactions import INTERACTIONS
 from service.api.operations.shown import SHOWN
+from service.api.others import OTHERS
 from service.api.searches import SEARCHES
 from service.api.server import server_of
 from service.conformance.capability import Interaction
@@ -25,7 +27,7 @@ from service.errors import Issue
 from service.fhir.json import encode
 
 FHIR = "application/fhir+json"
-DESCRIBED = {**OPERATIONS, **SHOWN}
+DESCRIBED = {**INTERACTIONS, **SHOWN, **OTHERS}
 OUTCOMES = {
     400: ("required", "Observation.code is required", "Observation.code", "element-required"),
     404: ("not-found", "There is no Patient/nobody", None, "unknown-resource"),
