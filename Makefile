@@ -40,7 +40,7 @@ bench: $(VENV)/.dev ## Rates beside their yardsticks, in one run
 	@$(BIN)/python -m bench
 
 soak: $(VENV)/.dev ## Long campaigns: crashes, faults, random plans, 20,000 nearly right requests, 200,000 mutated bodies
-	@CART_FHIR_SOAK=1 $(BIN)/python -m pytest tests/promises tests/store/test_state_machine.py tests/unit/test_generated.py
+	@CART_FHIR_SOAK=1 $(BIN)/python -m pytest tests/promises tests/store/test_state_machine.py tests/unit/test_generated.py tests/unit/test_corpus.py
 
 clean: ## Remove the environment and the local data
 	rm -rf $(VENV) .cart-fhir

@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import shutil
+import tarfile
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -14,12 +15,12 @@ from typing import Any
 import pytest
 
 from service.conformance import validator as package
-from service.conformance.definitions import OWN_RESOURCES, Definitions, load
+from service.conformance.definitions import CORE_PACKAGE, OWN_RESOURCES, Definitions, load
 from service.conformance.validator import Validator
 from service.conformance.validator.invariants import ELSEWHERE
 from service.conformance.validator.native import NATIVE
 from service.errors import ISSUE_TYPES, Issue
-from service.fhir.json import encode
+from service.fhir.json import decode, encode
 from service.settings import shipped
 from tests.corpus.cases import FOLDER, Case, read
 from tests.corpus.cases import load as cases
@@ -87,6 +88,19 @@ def test_unknown_profile_is_told_as_information(validator: Validator) -> None:
         "profile-unknown",
         "Patient.meta.profile[0]",
     )
+
+
+@pytest.mark.skipif("CART_FHIR_SOAK" not in os.environ, reason="make soak")
+def test_every_resource_of_the_core_package_is_valid(validator: Validator) -> None:
+    checked = 0
+    with tarfile.open(shipped(*CORE_PACKAGE)) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.name.endswith(".json") else None
+            value = decode(stream.read(), max_depth=200) if stream is not None else {}
+            if value.get("fhirVersion", "4.0.1") == "4.0.1" and "resourceType" in value:
+                assert [issue for issue in validator.check(value) if issue.severity == "error"] == [], member.name
+                checked += 1
+    assert checked > 4000
 
 
 def test_corpus_is_large_and_each_name_is_one() -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from service.conformance.validator.findings import Check, Finding, one
 
+# Types without `contained`: that the element does not exist there is told already.
+_NEVER = ("Binary", "Bundle", "Parameters")
+
 
 def contained_check(resource: Check) -> Check:
     """What a contained resource must be besides valid: an id, no contained of its own, no version and labels."""
@@ -37,7 +40,7 @@ def standalone_check(resource: Check) -> Check:
 
     def check(value: Any) -> list[Finding] | None:
         found = resource(value)
-        has_contained = type(value) is dict and "contained" in value
+        has_contained = type(value) is dict and "contained" in value and value.get("resourceType") not in _NEVER
         if found is None and not has_contained:
             return None
         found = found or []
