@@ -145,7 +145,7 @@ def _unit(code: str) -> ucum.Unit:
         raise Unprocessable(f"The unit is {reason}", code="code-invalid", rule="ucum-code")
     unit = ucum.parse(code)
     if unit is None:
-        text = "The unit is a logarithm, a ratio of angles or has pi in it: nothing is converted from or to it"
+        text = "The unit is a logarithm, a ratio of angles, has pi in it or is very long: nothing is converted from it"
         raise Unprocessable(text, code="not-supported", rule="unit-not-convertible")
     return unit
 

@@ -173,6 +173,28 @@ def test_records_of_what_extensions_stand_in_for_do_not_fail(sources: Sources) -
     assert list(Composer(sources).entries(record)) == [(CLINICAL, "active")]
 
 
+@pytest.mark.parametrize(
+    ("system", "good", "bad"),
+    [
+        (
+            "urn:ietf:bcp:47",
+            "en de-CH sr-Latn-RS es-419 de-CH-1996 x-own i-klingon zh-min-nan en-a-bbb-x-a sl-rozaj-biske-1994 qaa",
+            "english-language-text e en_US -en en- x en--US a-DE de-419-DE en-a",
+        ),
+        (
+            "urn:ietf:bcp:13",
+            "text/plain application/fhir+json image/svg+xml application/vnd.ms-excel.sheet text/plain;charset=UTF-8",
+            "text text/ /plain text/plain; text/plain;charset text//plain te\tst/plain",
+        ),
+    ],
+)
+def test_grammars_of_languages_and_media_types(sources: Sources, system: str, good: str, bad: str) -> None:
+    assert [code for code in good.split(" ") if sources.defines(system, code) is not True] == []
+    assert [code for code in bad.split(" ") if sources.defines(system, code) is not False] == []
+    assert sources.defines(system, "a-" * 5000) is False
+    assert sources.defines(system, "text/plain" + ';a="\\' * 5000) is False
+
+
 def test_versions_at_hand_are_taken_and_others_are_gaps(definitions: Definitions, sources: Sources) -> None:
     named = [
         (url, record.version)

@@ -36,6 +36,14 @@ def test_common_units_without_a_canonical_form_are_logarithms_angles_and_pi(defi
     }  # fmt: skip
 
 
+def test_a_dimension_as_it_is_written_is_a_unit_of_that_dimension(definitions: Definitions) -> None:
+    for code in common(definitions):
+        unit = ucum.parse(code)
+        if unit is not None:
+            written = ucum.parse(ucum.written(unit.dimension))
+            assert written == ucum.Unit(Fraction(1), unit.dimension), code
+
+
 def test_every_unit_is_defined_by_others() -> None:
     for name in (*METRIC, *PLAIN, *OWN_METRIC, *OWN_PLAIN):
         assert ucum.parse(name) is not None, name

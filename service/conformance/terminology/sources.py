@@ -55,9 +55,11 @@ class Sources:
         """What `make` makes of a value set: kept for those of the definitions, so that pages are cut from one list."""
         if self._value_sets.get(value_set.url) is not value_set:
             return make()
-        if value_set.url not in self._lists:
-            _keep(self._lists, value_set.url, make())
-        return self._lists[value_set.url]
+        found = self._lists.get(value_set.url)
+        if found is None:
+            found = make()
+            _keep(self._lists, value_set.url, found)
+        return found
 
     def system(self, url: str, version: str = "") -> System | Unanswerable:
         """The code system of a canonical, as far as it is here."""
@@ -108,7 +110,7 @@ class Sources:
 
 
 def _keep(kept: dict[str, T], name: str, value: T) -> None:
-    """Remembers a value, and forgets the oldest when there are many."""
+    """Remembers a value, and forgets the oldest when there are many; several threads may do so at once."""
     kept[name] = value
-    if len(kept) > KEPT:
-        kept.pop(next(iter(kept)), None)
+    for oldest in list(kept)[:-KEPT]:
+        kept.pop(oldest, None)
