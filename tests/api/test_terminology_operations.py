@@ -191,6 +191,17 @@ async def test_expand_too_large_is_told_with_what_to_do(service: Service) -> Non
     assert "offset and count" in text
 
 
+async def test_expand_as_of_a_day_is_only_for_listed_codes(service: Service) -> None:
+    for part, status in (({"system": CLINICAL}, 422), ({"system": CLINICAL, "concept": [{"code": "active"}]}, 200)):
+        sent = {"resourceType": "ValueSet", "status": "draft"}
+        sent["compose"] = {"lockedDate": "2012-06-13", "include": [part]}
+        answer = await service.client.post("/ValueSet/$expand", json=sent)
+        assert answer.status_code == status
+    assert (await service.refused("/ValueSet/$expand", url=f"{HL7}/condition-clinical", date="2012"))[
+        1
+    ] == "not-supported"
+
+
 async def test_a_regex_of_a_client_is_not_run(service: Service) -> None:
     part = {"system": CLINICAL, "filter": [{"property": "code", "op": "regex", "value": "(a+)+$"}]}
     sent = {"resourceType": "ValueSet", "status": "draft", "compose": {"include": [part]}}

@@ -210,12 +210,15 @@ def sources_of(server: Server) -> Sources:
 
 
 def value_set_of(resource: dict[str, Any]) -> concepts.ValueSet:
-    """The record of a value set that a client stored or sent. Raises Unanswerable for filters by regex.
+    """The record of a value set that a client stored or sent. Raises Unanswerable for filters by regex, and a date.
 
     An expression of a client's could keep the service busy for ever; those of the definitions are known.
     """
     found = concepts.value_set(resource)
-    if any(operation == "regex" for part in (*found.include, *found.exclude) for _, operation, _ in part.filters):
+    parts = (*found.include, *found.exclude)
+    if resource.get("compose", {}).get("lockedDate") and any(not part.codes for part in parts):
+        raise missing("lockedDate asks for code systems as they were on a day; here are those of one day")
+    if any(operation == "regex" for part in parts for _, operation, _ in part.filters):
         raise missing("Filters by regex are only taken from the value sets of the definitions")
     return found
 
