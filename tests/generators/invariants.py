@@ -27,7 +27,7 @@ RULES: dict[str, Rule] = {
     "Appointment": repairs.appointment,
     "Appointment.participant": some("type", actor=repairs.REFERENCE),
     "AppointmentResponse": some("participantType", actor=repairs.REFERENCE),
-    "Attachment": needs("data", contentType="text/plain"),
+    "Attachment": every(needs("data", contentType="text/plain"), repairs.attachment),
     "AuditEvent.entity": not_both("name", "query"),
     "Bundle": repairs.bundle,
     "CapabilityStatement": repairs.capability,

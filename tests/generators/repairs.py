@@ -5,6 +5,8 @@ Source: the constraints of the R4 snapshots, whose keys stand behind each.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
 from random import Random
@@ -35,6 +37,15 @@ def ordered_range(value: Object, random: Random) -> None:
     low, high = value.get("low"), value.get("high")
     if isinstance(low, dict) and isinstance(high, dict) and "value" in low and "value" in high:
         low["value"], high["value"] = sorted((low["value"], high["value"]))
+
+
+def attachment(value: Object, random: Random) -> None:
+    """size and hash are those of the data."""
+    data = base64.b64decode(value["data"]) if isinstance(value.get("data"), str) else b"x"
+    if "size" in value and "data" in value:
+        put(value, size=len(data))
+    if "hash" in value:
+        put(value, hash=base64.b64encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode())
 
 
 def ratio(value: Object, random: Random) -> None:

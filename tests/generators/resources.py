@@ -27,8 +27,15 @@ from tests.generators.values import MAKERS, WORDS
 
 Json = Any
 ABSENT = {"url": CORE + "data-absent-reason", "valueCode": "unknown"}
-# Required bindings to systems that are grammars, not lists.
-GRAMMARS = {"mimetypes": "text/plain", "languages": "tr", "all-languages": "tr-TR", "ucum-units": "mg", "bcp47": "tr"}
+# Bindings to systems that are grammars, not lists: (system, code).
+GRAMMARS = {
+    "mimetypes": ("urn:ietf:bcp:13", "text/plain"),
+    "bcp13.txt": ("urn:ietf:bcp:13", "text/cql"),
+    "all-languages": ("urn:ietf:bcp:47", "tr-TR"),
+    "ucum-units": ("http://unitsofmeasure.org", "mg"),
+    "currencies": ("urn:iso:std:iso:4217", "TRY"),
+    "timezones": ("https://www.iana.org/time-zones", "Europe/Istanbul"),
+}
 NEVER = frozenset({"modifierExtension", "contained", "StructureDefinition.snapshot", "CareTeam.participant.onBehalfOf"})
 SMALL = ("Basic", "Patient", "Binary", "OperationOutcome")
 VALUES = ("string", "code", "boolean", "decimal", "Quantity", "Period", "CodeableConcept", "Identifier", "dateTime")
@@ -147,15 +154,17 @@ class Builder:
         repair(shape.path, inner, random)
 
     def _bound(self, element: Element, code: str, random: Random) -> Json:
-        """A value of a required binding; None where the element has none."""
-        if element.binding is None or element.binding[0] != "required":
+        """A value of a required binding, or of the widest that an element takes; None where it has neither."""
+        required = element.binding is not None and element.binding[0] == "required"
+        url = element.binding[1] if required and element.binding else element.max_value_set
+        if not url:
             return None
-        expansion = self.terminology.expand(element.binding[1])
-        if not expansion:
-            known = GRAMMARS.get(element.binding[1].rpartition("/")[2])
-            return known if code in ("code", "string", "uri") else None
-        system = random.choice(sorted(expansion))
-        chosen = random.choice(sorted(expansion[system])) if expansion[system] else None
+        expansion = self.terminology.expand(url)
+        if expansion:
+            system = random.choice(sorted(expansion))
+            chosen = random.choice(sorted(expansion[system])) if expansion[system] else None
+        else:
+            system, chosen = GRAMMARS.get(url.rpartition("/")[2], ("", None))
         coding = {"system": system, "code": chosen}
         if chosen is None or code not in ("code", "string", "uri", "Coding", "CodeableConcept", "Quantity"):
             return None

@@ -35,6 +35,11 @@ BESIDE = {
     "findings-cut",  # information: test_validator_refuses
     "format-decimal",  # NaN and infinity, which JSON cannot say: test_validator_refuses
     "json-too-deep",  # 3,000 levels: test_validator_accepts
+    # warnings: test_validator_bindings
+    "binding-extensible",
+    "code-unknown",
+    "display-wrong",
+    "unit-unknown",
 }
 
 
@@ -122,7 +127,7 @@ def test_every_rule_of_the_validator_has_a_case() -> None:
     assert len(rules) > 50
     assert rules - ISSUE_TYPES - BESIDE - RULES == set()
     assert rules >= BESIDE
-    assert {key.partition("@")[0] for key in NATIVE} - RULES == set()
+    assert {key.partition("@")[0] for key in NATIVE} - RULES == {"con-3"}  # a warning: test_validator_invariants
     assert set(ELSEWHERE) - BESIDE - RULES == set()
 
 

@@ -86,7 +86,7 @@ VALID = [
     observation(valueString=" leading and trailing "),
     observation(valueCodeableConcept={"coding": [{"code": "a b c"}]}),
     observation(subject={"reference": "#p"}, contained=[patient(id="p")]),
-    observation(contained=[patient(id="p", generalPractitioner=[{"reference": "#"}])]),
+    observation(contained=[observation(id="o", derivedFrom=[{"reference": "#"}])]),
     observation(
         subject={"reference": "#p"},
         contained=[

@@ -9,7 +9,7 @@ import pytest
 
 from service.conformance.definitions import Definitions
 from service.conformance.validator.dates import certainly_after
-from service.conformance.validator.paths import Expression, _compiled, expressible
+from service.conformance.validator.paths import Expression, _compiled, expressible, looks_around, selected
 from service.conformance.validator.quick import compile_quick
 
 ABSENT = {"extension": [{"url": "http://x", "valueCode": "unknown"}]}
@@ -125,17 +125,36 @@ def test_quick_states_most_core_invariants(definitions: Definitions) -> None:
 
 
 def test_expression_that_fails_on_the_data_breaks_no_rule() -> None:
-    assert Expression("toInteger() > 'x'", "string").holds(7)
-    assert Expression("this is not FHIRPath ((", "string").holds({})
-    assert not Expression("value.ofType(boolean)", "Observation").holds(
-        {"resourceType": "Observation", "valueBoolean": False}
-    )
+    assert Expression("toInteger() > 'x'", "string").verdict(7) is True
+    assert Expression("name.isNoFunction()", "Patient").verdict({}) is True
+    boolean = {"resourceType": "Observation", "valueBoolean": False}
+    assert Expression("value.ofType(boolean)", "Observation").verdict(boolean) is False
+
+
+def test_expression_counts_a_value_with_an_id_once() -> None:
+    counted = Expression("(subject.count() + issued.count() + value.count()) = 2", "Observation")
+    value = {"issued": "2020", "_issued": {"id": "a"}, "valueString": "x", "_valueString": {"id": "b"}}
+    assert counted.verdict({"resourceType": "Observation", **value}) is True
+
+
+def test_expression_that_gives_nothing_is_neither_true_nor_false() -> None:
+    assert Expression("value > 1", "Observation").verdict({"resourceType": "Observation"}) is None
+    assert Expression("component.first().value.ofType(integer) + 1 > 2", "Observation").verdict(OBSERVATIONS[0]) is None
 
 
 def test_expressible_needs_no_server() -> None:
     assert not expressible("subject.resolve().exists()")
-    assert not expressible("%resource.id.exists()")
-    assert expressible("%resource.id.exists()", alone=False)
+    assert expressible("%resource.id.exists()")
+
+
+def test_looks_around_names_the_resource_and_not_the_context() -> None:
+    assert looks_around("%resource.id.exists()")
+    assert not looks_around("grouping.all(%context.id contains $this)")
+
+
+def test_selected_gives_values_and_nothing_for_what_cannot_be_run() -> None:
+    assert selected("code.coding.where(system = 's')", OBSERVATIONS[4]) == [{"system": "s", "code": "a"}]
+    assert selected("this is not FHIRPath ((", OBSERVATIONS[4]) == []
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,10 @@ PRIMITIVES = [
         "txt-1",
     ),
     (patient(text={"status": "generated", "div": f"{DIV}<p> </p></div>"}), "Patient.text.div", "txt-2"),
+    *[
+        (patient(text={"status": "generated", "div": f"{DIV}{markup}</div>"}), "Patient.text.div", "txt-1")
+        for markup in ("<u>x</u>", "<ins>x</ins>", "<font>x</font>", '<p xmlns="">x</p>', '<x:p xmlns:x="y">x</x:p>')
+    ],
     (patient(text={"status": "generated"}), "Patient.text.div", "element-required"),
 ]
 BINDINGS = [
@@ -267,6 +271,32 @@ REFERENCES = [
         "reference-target",
     ),
     (observation(subject={"reference": "#p"}), "Observation.subject.reference", "ref-1"),
+    (observation(subject={"type": "Pateint", "display": "x"}), "Observation.subject.type", "reference-type"),
+    (
+        observation(subject={"reference": "#g", "type": "Patient"}, contained=[resource("Group", id="g")]),
+        "Observation.subject.type",
+        "reference-type",
+    ),
+    (
+        observation(subject={"reference": "#m"}, contained=[resource("Medication", id="m")]),
+        "Observation.subject.reference",
+        "reference-target",
+    ),
+    (
+        observation(contained=[patient(id="p", generalPractitioner=[{"reference": "#"}])]),
+        "Observation.contained[0].generalPractitioner[0].reference",
+        "reference-target",
+    ),
+    (
+        bundle("collection", {"fullUrl": "http://x.example/Patient/2", "resource": patient(id="1")}),
+        "Bundle.entry[0].fullUrl",
+        "full-url-id",
+    ),
+    (
+        bundle("collection", {"fullUrl": "http://x.example/Group/1", "resource": patient(id="1")}),
+        "Bundle.entry[0].fullUrl",
+        "full-url-id",
+    ),
 ]
 CONTAINED = [
     (observation(contained=[{"resourceType": "Patient", "id": "p"}]), "Observation.contained[0]", "dom-3"),
@@ -305,6 +335,16 @@ CONTAINED = [
         "dom-2",
     ),
     (bundle("collection", {"resource": {"id": "x"}}), "Bundle.entry[0].resource", "resource-type-missing"),
+    (
+        bundle("batch-response", {"response": {"status": "200", "outcome": patient()}}),
+        "Bundle.entry[0].response.outcome.resourceType",
+        "resource-type-unknown",
+    ),
+    (
+        bundle("batch-response", {"response": {"status": "200", "outcome": {"issue": []}}}),
+        "Bundle.entry[0].response.outcome",
+        "resource-type-missing",
+    ),
     (bundle("collection", {"resource": patient(gender="x")}), "Bundle.entry[0].resource.gender", "binding-required"),
     (
         bundle("collection", {"resource": observation(subject={"reference": "#p"})}),
@@ -537,6 +577,19 @@ def test_require_data_type_profile_of_r4_is_a_bad_request(validator: Validator) 
         validator.require(value)
     assert {issue.rule for issue in refused.value.issues} == {"cardinality-max", "sqty-1"}
     assert {issue.source for issue in refused.value.issues} == {"http://hl7.org/fhir/StructureDefinition/Dosage|4.0.1"}
+
+
+def test_check_every_finding_of_a_resource_names_its_definition(validator: Validator) -> None:
+    value = observation(
+        contained=[{"resourceType": "Patient", "id": "p", "contained": [patient(id="q")], "meta": {"versionId": "1"}}],
+        subject={"reference": "#x"},
+        extension=[{"url": f"{SDC}/patient-birthPlace", "valueAddress": {"city": "x"}}],
+        modifierExtension=[{"url": "http://x", "valueString": "x"}],
+    )
+    found = {issue.rule: issue.source for issue in validator.check(value)}
+    assert found.keys() >= {"dom-2", "dom-3", "dom-4", "ref-1", "extension-context", "modifier-extension-unknown"}
+    assert None not in found.values()
+    assert found["dom-3"] == f"{SDC}/DomainResource|4.0.1"
 
 
 def test_check_wrong_code_lists_the_allowed(validator: Validator) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from service.conformance.definitions import Definitions
 from service.conformance.terminology import Terminology
+from service.conformance.validator.bindings import Bindings
 from service.conformance.validator.containment import contained_check, standalone_check
-from service.conformance.validator.findings import Check, Finding, at
+from service.conformance.validator.findings import Check, Finding, at, certain
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.profiles import Profiles
 from service.conformance.validator.shapes import Shapes
@@ -31,8 +32,9 @@ class Validator:
         self.terminology = Terminology(definitions)
         shapes = Shapes(definitions)
         self._invariants = Invariants()
-        self._types = types = Types(shapes, self.terminology, self._invariants)
-        self._profiles = Profiles(shapes, self.terminology, types, self._invariants)
+        bindings = Bindings(self.terminology, definitions)
+        self._types = types = Types(shapes, self.terminology, bindings, self._invariants)
+        self._profiles = Profiles(shapes, self.terminology, types, bindings, self._invariants)
         resource = self._profiles.claimed(types.resource)
         self._standalone: Check = standalone_check(resource)
         types.standalone = self._standalone
@@ -52,7 +54,7 @@ class Validator:
             return []
         name = resource.get("resourceType") if isinstance(resource, dict) else None
         root = name if isinstance(name, str) and name in self._definitions.resource_types else "Resource"
-        unique = {(finding.path, finding.rule, finding.text): finding for finding in at(root, found)}
+        unique = {(finding.path, finding.rule, finding.text): finding for finding in certain(at(root, found))}
         issues = sorted(map(_issue, unique.values()), key=lambda issue: issue.severity != "error")
         if len(issues) > MAX_ISSUES:
             text = f"{len(issues) - MAX_ISSUES} more findings are left out"

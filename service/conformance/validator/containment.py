@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.conformance.validator.findings import Check, Finding, one
+from service.conformance.validator.findings import Check, Finding, one, settled, sourced
+
+_SOURCE = "http://hl7.org/fhir/StructureDefinition/DomainResource|4.0.1"
 
 # Types without `contained`: that the element does not exist there is told already.
 _NEVER = ("Binary", "Bundle", "Parameters")
@@ -21,6 +23,7 @@ def contained_check(resource: Check) -> Check:
         if type(value) is not dict:
             return found or None
         if "id" not in value:
+            # https://hl7.org/fhir/R4/references.html#contained: nothing could refer to it.
             found += one("required", "contained-id", "A contained resource has an id", ".id")
         if "contained" in value:
             found += one("invariant", "dom-2", "A contained resource contains none itself", ".contained")
@@ -30,7 +33,7 @@ def contained_check(resource: Check) -> Check:
                 found += one("invariant", "dom-4", "A contained resource has no versionId and no lastUpdated", ".meta")
             if "security" in meta:
                 found += one("invariant", "dom-5", "A contained resource has no security label", ".meta.security")
-        return found or None
+        return sourced(_SOURCE, found) if found else None
 
     return check
 
@@ -44,29 +47,13 @@ def standalone_check(resource: Check) -> Check:
         if found is None and not has_contained:
             return None
         found = found or []
-        ids = _contained_ids(value)
-        if any(finding.fragment is not None for finding in found):
-            found = [finding for finding in found if finding.fragment is None or not _resolves(finding.fragment, ids)]
-            for finding in found:
-                finding.fragment = None
+        if any(finding.pending is not None for finding in found):
+            found = settled(value, found)
         if has_contained:
-            found += _unreferenced(value)
+            found += sourced(_SOURCE, _unreferenced(value))
         return found or None
 
     return check
-
-
-def _resolves(fragment: str, ids: set[str]) -> bool:
-    return fragment == "" or fragment in ids
-
-
-def _contained_ids(value: Any) -> set[str]:
-    contained = value.get("contained") if isinstance(value, dict) else None
-    return {
-        item["id"]
-        for item in (contained if isinstance(contained, list) else ())
-        if isinstance(item, dict) and isinstance(item.get("id"), str)
-    }
 
 
 def _unreferenced(value: dict[str, Any]) -> list[Finding]:

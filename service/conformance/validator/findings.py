@@ -13,15 +13,20 @@ from typing import Any
 
 Found = "list[Finding] | None"
 Check = Callable[[Any], "list[Finding] | None"]
+# Whether the rule is broken after all: asked with the resource around the value and the path in it.
+Pending = Callable[[Any, str], bool]
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 _LIST_AT_MOST = 24
 _SUGGESTIONS = 256
 
 
 class Finding:
-    """One broken rule. `fragment` marks a local reference that the resource around it may still resolve."""
+    """One broken rule. With `pending` only the resource around the value can tell; see `settled`.
 
-    __slots__ = ("code", "fragment", "path", "rule", "severity", "source", "text")
+    `vague`: an invariant gave neither true nor false, which counts only where nothing else is wrong; see `certain`.
+    """
+
+    __slots__ = ("code", "path", "pending", "rule", "severity", "source", "text", "vague")
 
     def __init__(self, code: str, rule: str, text: str, path: str = "", severity: str = "error") -> None:
         self.code = code
@@ -30,7 +35,8 @@ class Finding:
         self.path = path
         self.severity = severity
         self.source: str | None = None
-        self.fragment: str | None = None
+        self.pending: Pending | None = None
+        self.vague = False
 
     def __repr__(self) -> str:
         return f"Finding({self.path!r}, {self.rule!r})"
@@ -61,6 +67,36 @@ def sourced(source: str, found: list[Finding]) -> list[Finding]:
     return found
 
 
+def settled(resource: Any, found: list[Finding]) -> list[Finding]:
+    """The findings without those that the resource answers."""
+    kept = [finding for finding in found if finding.pending is None or finding.pending(resource, finding.path)]
+    for finding in kept:
+        finding.pending = None
+    return kept
+
+
+def broken(key: str, text: str, severity: str, verdict: bool | None) -> list[Finding] | None:
+    """An invariant that is false, or gives nothing (None), which is no ground for a warning."""
+    if verdict is None and severity != "error":
+        return None
+    finding = Finding("invariant", key, text, severity=severity)
+    finding.vague = verdict is None
+    return [finding]
+
+
+def certain(found: list[Finding]) -> list[Finding]:
+    """The findings without vague ones of elements in which an error explains them, such as a missing element."""
+    if not any(finding.vague for finding in found):
+        return found
+    explained: set[str] = set()
+    for finding in found:
+        if not finding.vague and finding.severity == "error":
+            path = finding.path
+            while (path := path[: max(path.rfind("."), path.rfind("["), 0)]) and path not in explained:
+                explained.add(path)
+    return [finding for finding in found if not finding.vague or finding.path not in explained]
+
+
 def both(first: Check, second: Check) -> Check:
     """One check of two; `second` must bear any value."""
 
@@ -84,8 +120,9 @@ def nearest(name: str, names: Iterable[str], known: dict[str, str]) -> str:
     if key not in known:
         if len(known) >= _SUGGESTIONS:
             return ""
-        match = difflib.get_close_matches(key, list(names), n=1, cutoff=0.7)
-        known[key] = f"; did you mean '{match[0]}'?" if match else ""
+        folded = {name.casefold(): name for name in names}
+        match = difflib.get_close_matches(key.casefold(), list(folded), n=1, cutoff=0.7)
+        known[key] = f"; did you mean '{folded[match[0]]}'?" if match else ""
     return known[key]
 
 

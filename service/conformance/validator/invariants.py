@@ -5,19 +5,17 @@ fhirpathpy costs 0.2 s to import and an expression 0.05 ms to run, so both wait 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from service.conformance.records import Constraint, Element
-from service.conformance.validator.findings import Check, Finding
-from service.conformance.validator.native import NATIVE
-from service.conformance.validator.paths import Expression, expressible
+from service.conformance.validator.findings import Check, Finding, broken
+from service.conformance.validator.native import AROUND, NATIVE
+from service.conformance.validator.paths import Expression, expressible, looks_around
 from service.conformance.validator.shapes import Shape
 
-# Checked by references, narrative, containment, objects and profiles.
+# Checked while a resource is walked: by references, narrative, containment, objects and profiles.
 ELSEWHERE = frozenset({"ref-1", "txt-1", "txt-2", "dom-2", "dom-3", "dom-4", "dom-5", "ele-1", "ext-1"})
-# bdl-7 (fullUrl unique for each version) is left to the bundle reader, which names both entries.
-LEFT_OUT = frozenset({"bdl-7"})
 
 
 class Invariants:
@@ -33,32 +31,86 @@ class Invariants:
         element: Element | None = None,
         type_code: str | None = None,
     ) -> list[Check]:
-        """A check of the object for each constraint of severity error of a type."""
+        """A check of the value for each constraint of a type."""
+        is_resource = element is None and shape.structure.kind == "resource" and shape.path == shape.structure.type
+        path = type_code or (element.path if element else shape.path)
         checks = []
         for constraint in constraints:
-            if constraint.severity != "error" or constraint.key in ELSEWHERE:
+            if constraint.key in ELSEWHERE:
                 continue
-            path = type_code or (element.path if element else shape.path)
-            check = None if constraint.key in LEFT_OUT else self.rule(constraint, path)
+            check = self.rule(constraint, path, is_resource)
             if check is None:
                 self.left_out.add(constraint.key)
             else:
                 checks.append(check)
         return checks
 
-    def rule(self, constraint: Constraint, path: str) -> Check | None:
+    def rule(self, constraint: Constraint, path: str, is_resource: bool = False) -> Check | None:
         """One constraint of an element that has the type or path `path`."""
         key = constraint.key
-        holds = NATIVE.get(f"{key}@{path}") or NATIVE.get(key)
-        text = f"{key}: {constraint.human}"
-        if holds is None:
-            if not expressible(constraint.expression):
-                return None
-            holds = Expression(constraint.expression, path).holds
+        text, severity = f"{key}: {constraint.human}", constraint.severity
+        native = NATIVE.get(f"{key}@{path}") or NATIVE.get(key)
+        if native is not None:
+            return _of_object(native, key, text, severity)
+        if key in AROUND:
+            return _later(AROUND[key], key, text, severity)
+        if not expressible(constraint.expression):
+            return None
+        expression = Expression(constraint.expression, path)
+        if not looks_around(constraint.expression):
+            return _of_value(expression, key, text, severity)
+        if is_resource:
+            return _of_resource(expression, key, text, severity)
+        return _later(expression.verdict, key, text, severity)
 
-        def check(value: Any) -> list[Finding] | None:
-            if type(value) is not dict or holds(value):
-                return None
-            return [Finding("invariant", key, text, severity=constraint.severity)]
 
-        return check
+def _of_object(holds: Callable[[dict[str, Any]], bool], key: str, text: str, severity: str) -> Check:
+    def check(value: Any) -> list[Finding] | None:
+        if type(value) is not dict or holds(value):
+            return None
+        return [Finding("invariant", key, text, severity=severity)]
+
+    return check
+
+
+def _of_value(expression: Expression, key: str, text: str, severity: str) -> Check:
+    def check(value: Any) -> list[Finding] | None:
+        verdict = expression.verdict(value)
+        return None if verdict is True else broken(key, text, severity, verdict)
+
+    return check
+
+
+def _of_resource(expression: Expression, key: str, text: str, severity: str) -> Check:
+    def check(value: Any) -> list[Finding] | None:
+        verdict = expression.verdict(value, value) if type(value) is dict else True
+        return None if verdict is True else broken(key, text, severity, verdict)
+
+    return check
+
+
+def _later(verdict: Callable[[Any, Any], bool | None], key: str, text: str, severity: str) -> Check:
+    """The rule asks what is around the element: it is answered when the resource has been walked."""
+
+    def check(value: Any) -> list[Finding] | None:
+        if type(value) is not dict:
+            return None
+        finding = Finding("invariant", key, text, severity=severity)
+
+        def is_broken(resource: Any, path: str) -> bool:
+            found = verdict(value, _around(resource, path))
+            finding.vague = found is None
+            return found is False or (found is None and severity == "error")
+
+        finding.pending = is_broken
+        return [finding]
+
+    return check
+
+
+def _around(resource: Any, path: str) -> Any:
+    """`%resource` of a place: the contained resource that it stands in, else the whole."""
+    contained = resource.get("contained") if isinstance(resource, dict) else None
+    if path.startswith(".contained[") and isinstance(contained, list):
+        return contained[int(path[len(".contained[") :].partition("]")[0])]
+    return resource

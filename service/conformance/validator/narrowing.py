@@ -10,8 +10,9 @@ from typing import Any
 
 from service.conformance.records import CORE, Element, TypeRef
 from service.conformance.terminology import Terminology
-from service.conformance.validator import codes, references
-from service.conformance.validator.findings import Finding, one, refused
+from service.conformance.validator import patterns, references
+from service.conformance.validator.bindings import Bindings
+from service.conformance.validator.findings import Check, Finding, broken, one, refused, settled
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.occurrences import Occurrences
 from service.conformance.validator.paths import Expression, expressible
@@ -29,14 +30,20 @@ class Narrowing:
     """Compiles trees of profiles; `apply` is the check of a resource against a profile by canonical."""
 
     def __init__(
-        self, shapes: Shapes, terminology: Terminology, types: Types, invariants: Invariants, apply: Apply
+        self,
+        shapes: Shapes,
+        terminology: Terminology,
+        types: Types,
+        bindings: Bindings,
+        invariants: Invariants,
+        apply: Apply,
     ) -> None:
         self._shapes = shapes
-        self._terminology = terminology
+        self._bindings = bindings
         self._types = types
         self._invariants = invariants
         self._apply = apply
-        self._occurrences = Occurrences(self.item, Discriminators(shapes, terminology), shapes)
+        self._occurrences = Occurrences(self.item, Discriminators(shapes, terminology, self._conforms), shapes)
 
     def of_type(self, code: str, node: Node) -> Rule:
         """The rules of a whole profile of the type."""
@@ -74,10 +81,9 @@ class Narrowing:
         return every(rules)
 
     def _bound(self, node: Node, element: Element, code: str) -> list[Rule]:
-        if node.binding is None or node.binding[0] != "required" or node.binding == element.binding:
-            return []
-        check = codes.binding(self._terminology, node.binding[1], code)
-        return [lambda value, whole: check(value)] if check else []
+        binding = None if node.binding == element.binding else node.binding
+        maximum = "" if node.max_value_set == element.max_value_set else node.max_value_set
+        return [_alone(check) for check in self._bindings.checks(binding, maximum, code, element.path)]
 
     def _typed(self, element: Element, reference: TypeRef) -> list[Rule]:
         """Profiles of the type and targets of a reference, where they are narrower than those of R4."""
@@ -89,24 +95,16 @@ class Narrowing:
             targets = [self._shapes.definitions.structure(url) for url in reference.targets]
             if all(targets) and CORE + "Resource" not in reference.targets:
                 names = {target.type for target in targets if target}
-                check = references.target_check(names, self._shapes.definitions.resource_types)
-                rules.append(lambda value, whole: check(value))
+                rules.append(_within_resource(references.target_check(names, self._shapes.definitions.resource_types)))
         return rules
 
     def _profiled(self, reference: TypeRef) -> Rule:
         """A value that keeps one of the profiles of its type; the findings of the first are reported."""
-        is_resource = reference.code in self._shapes.definitions.resource_types or reference.code == "Resource"
-
-        def errors(url: str, value: Any) -> list[Finding] | None:
-            if is_resource:
-                return self._apply(url, value)
-            check = self._types.of_profile(url)
-            return check(value) if check else None
 
         def rule(value: Any, whole: Any) -> list[Finding] | None:
             first: list[Finding] | None = None
             for url in reference.profiles:
-                found = errors(url, value)
+                found = self._findings(url, value)
                 if not refused(found):
                     return found
                 first = first or found
@@ -114,10 +112,23 @@ class Narrowing:
 
         return rule
 
+    def _findings(self, url: str, value: Any) -> list[Finding] | None:
+        """What a profile says of a resource or of a value of a data type."""
+        if isinstance(value, dict) and "resourceType" in value:
+            return self._apply(url, value)
+        check = self._types.of_profile(url)
+        return check(value) if check else None
+
+    def _conforms(self, url: str, value: Any) -> bool:
+        structure = self._shapes.definitions.structure(url)
+        if structure is None or not isinstance(value, dict):
+            return False
+        return value.get("resourceType", structure.type) == structure.type and not refused(self._findings(url, value))
+
     def _constraints(self, node: Node, path: str) -> list[Rule]:
         rules: list[Rule] = []
         for constraint in node.constraints:
-            if expressible(constraint.expression, alone=False):
+            if expressible(constraint.expression):
                 expression = Expression(constraint.expression, path)
                 rules.append(_invariant(expression, constraint.key, constraint.human, constraint.severity))
             else:
@@ -139,6 +150,20 @@ def _normalised(node: Node, shape: Shape) -> list[Node]:
         child.types = child.types or (reference,)
         whole.slices[name] = child
     return list(children.values())
+
+
+def _alone(check: Check) -> Rule:
+    return lambda value, whole: check(value)
+
+
+def _within_resource(check: Check) -> Rule:
+    """What stays pending is answered by the resource at once: the profile of a resource gets it."""
+
+    def rule(value: Any, whole: Any) -> list[Finding] | None:
+        found = check(value)
+        return None if found is None else settled(whole, found) or None
+
+    return rule
 
 
 def _nothing(value: Any, whole: Any) -> list[Finding] | None:
@@ -170,12 +195,12 @@ def _constant(node: Node, code: str) -> list[Rule]:
     rules: list[Rule] = []
     if node.fixed is not None and node.fixed[0] == capitalised(code):
         fixed = node.fixed[1]
-        text = f"This element is fixed: {codes.shown(fixed)}"
-        rules.append(_unless(lambda value: codes.equal(fixed, value), "fixed-value", text))
+        text = f"This element is fixed: {patterns.shown(fixed)}"
+        rules.append(_unless(lambda value: patterns.equal(fixed, value), "fixed-value", text))
     if node.pattern is not None and node.pattern[0] == capitalised(code):
         pattern = node.pattern[1]
-        says = f"This element must hold {codes.shown(pattern)}"
-        rules.append(_unless(lambda value: codes.matches(pattern, value), "pattern-value", says))
+        says = f"This element must hold {patterns.shown(pattern)}"
+        rules.append(_unless(lambda value: patterns.matches(pattern, value), "pattern-value", says))
     return rules
 
 
@@ -200,7 +225,7 @@ def _sizes(node: Node) -> list[Rule]:
         if bound is not None:
             word = "least" if sign == 1 else "most"
             rules.append(
-                _unless(_within(bound[1], sign), "value-range", f"The value is at {word} {codes.shown(bound[1])}")
+                _unless(_within(bound[1], sign), "value-range", f"The value is at {word} {patterns.shown(bound[1])}")
             )
     return rules
 
@@ -224,8 +249,7 @@ def _within(bound: Any, sign: int) -> Callable[[Any], bool]:
 
 def _invariant(expression: Expression, key: str, human: str, severity: str) -> Rule:
     def check(value: Any, whole: Any) -> list[Finding] | None:
-        if expression.holds(value, whole if isinstance(whole, dict) else None):
-            return None
-        return [Finding("invariant", key, f"{key}: {human}", severity=severity)]
+        verdict = expression.verdict(value, whole if isinstance(whole, dict) else None)
+        return None if verdict is True else broken(key, f"{key}: {human}", severity, verdict)
 
     return check

@@ -6,86 +6,34 @@ several types share with another meaning stands as `key@path`. Source: the const
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any
 
-from service.conformance.validator.dates import certainly_after
+from service.conformance.validator.presence import (
+    Holds,
+    Object,
+    chosen,
+    coded,
+    distinct,
+    exactly_one,
+    has,
+    implies,
+    in_order,
+    not_both,
+    not_negative,
+    number,
+    objects,
+    some,
+)
+from service.conformance.validator.references import contained_of
 
-Object = dict[str, Any]
-Holds = Callable[[Object], bool]
 _UCUM = "http://unitsofmeasure.org"
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 _VER_STATUS = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
+_CATEGORY = "http://terminology.hl7.org/CodeSystem/condition-category"
+_NAMED = re.compile(r"(?:^|/)([A-Z][A-Za-z]+)(?:/[A-Za-z0-9.-]{1,64}(?:/_history/.*)?|\?.*)$")
 _ALLERGY = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
-
-
-def has(value: Object, *names: str) -> bool:
-    """Whether one of the elements is there, as value or as extension of a primitive."""
-    return any(name in value or f"_{name}" in value for name in names)
-
-
-def chosen(value: Object, element: str) -> bool:
-    """Whether `element[x]` is there in some type."""
-    start = len(element)
-    return any(
-        name.removeprefix("_").startswith(element) and name.removeprefix("_")[start : start + 1].isupper()
-        for name in value
-    )
-
-
-def objects(value: Any) -> list[Object]:
-    """The objects of an element that repeats; none where it is malformed."""
-    if isinstance(value, dict):
-        return [value]
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def coded(concept: Any, system: str, *codes: str) -> bool:
-    """Whether a CodeableConcept has one of the codes of the system."""
-    codings = [coding for part in objects(concept) for coding in objects(part.get("coding"))]
-    return any(coding.get("system") == system and coding.get("code") in codes for coding in codings)
-
-
-def number(value: Any) -> Decimal | int | None:
-    """The value if it is a number."""
-    return value if isinstance(value, (int, Decimal)) and not isinstance(value, bool) else None
-
-
-def implies(first: str, *then: str) -> Holds:
-    """If `first` is there, one of the others is."""
-    return lambda value: not has(value, first) or has(value, *then)
-
-
-def some(*names: str) -> Holds:
-    """At least one of the elements."""
-    return lambda value: has(value, *names)
-
-
-def not_both(first: str, second: str) -> Holds:
-    """Not the two together."""
-    return lambda value: not (has(value, first) and has(value, second))
-
-
-def exactly_one(first: str, second: str) -> Holds:
-    """One of the two, not both."""
-    return lambda value: has(value, first) != has(value, second)
-
-
-def distinct(values: Iterable[Any]) -> bool:
-    """No value stands twice."""
-    texts = [value for value in values if isinstance(value, str)]
-    return len(texts) == len(set(texts))
-
-
-def not_negative(name: str) -> Holds:
-    """The number is 0 or more."""
-    return lambda value: (found := number(value.get(name))) is None or found >= 0
-
-
-def in_order(start: str, end: str) -> Holds:
-    """`start` is not certainly after `end`."""
-    return lambda value: not certainly_after(value.get(start), value.get(end))
 
 
 def _positive_ucum(value: Object) -> bool:
@@ -137,6 +85,55 @@ def _bundle(*types: str) -> Callable[[str], Holds]:
         )
 
     return of_entries
+
+
+def _bdl_7(value: Object) -> bool:
+    """Entries of the same fullUrl are of different versions; a history may tell one version twice."""
+    if value.get("type") == "history":
+        return True
+    seen = set()
+    for entry in objects(value.get("entry")):
+        resource = entry.get("resource")
+        meta = resource.get("meta") if isinstance(resource, dict) else None
+        version = meta.get("versionId") if isinstance(meta, dict) else None
+        told = str(entry.get("fullUrl")), str(version)
+        if has(entry, "fullUrl") and told in seen:
+            return False
+        seen.add(told)
+    return True
+
+
+def _con_3(value: Object) -> bool:
+    """As it is meant: the published expression compares a concept with a text and so is true of every category."""
+    if has(value, "clinicalStatus") or coded(value.get("verificationStatus"), _VER_STATUS, "entered-in-error"):
+        return True
+    return not coded(value.get("category"), _CATEGORY, "problem-list-item")
+
+
+def _ctm_1(value: Object, resource: Any) -> bool:
+    """By the text of the reference or what is contained: an unknown target breaks no rule."""
+    member = value.get("member")
+    reference = member.get("reference") if isinstance(member, dict) else None
+    if not has(value, "onBehalfOf") or not isinstance(reference, str):
+        return True
+    if reference.startswith("#"):
+        target = contained_of(resource, reference[1:])
+        return target is None or target.get("resourceType") == "Practitioner"
+    named = _NAMED.search(reference)
+    return named is None or named[1] == "Practitioner"
+
+
+def _groupings(value: Object) -> bool:
+    known = [grouping.get("id") for grouping in objects(value.get("grouping"))]
+    return all(item["groupingId"] in known for item in objects(value.get("resource")) if "groupingId" in item)
+
+
+def _versions(value: Object) -> bool:
+    known, definition = value.get("fhirVersion"), value.get("definition")
+    if not isinstance(known, list) or not isinstance(definition, dict):
+        return True
+    told = [item.get("fhirVersion") for item in objects(definition.get("resource"))]
+    return all(version in known for versions in told if isinstance(versions, list) for version in versions)
 
 
 def _con_4(value: Object) -> bool:
@@ -200,6 +197,7 @@ NATIVE: dict[str, Holds] = {
     "bdl-3": _bundle("batch", "transaction", "history")("request"),
     "bdl-4": _bundle("batch-response", "transaction-response", "history")("response"),
     "bdl-5": some("resource", "request", "response"),
+    "bdl-7": _bdl_7,
     "bdl-8": lambda v: "/_history/" not in str(v.get("fullUrl", "")),
     "ces-1": exactly_one("category", "productOrService"),
     "cmp-1": some("text", "entry", "section"),
@@ -207,6 +205,7 @@ NATIVE: dict[str, Holds] = {
     "cnt-3": _count,
     "con-1": some("summary", "assessment"),
     "con-2": some("code", "detail"),
+    "con-3": _con_3,
     "con-4": _con_4,
     "con-5": _con_5,
     "cpl-3": not_both("detail", "reference"),
@@ -221,6 +220,8 @@ NATIVE: dict[str, Holds] = {
     "fhs-2": lambda v: chosen(v, "age") or not has(v, "estimatedAge"),
     "gol-1": lambda v: not chosen(v, "detail") or has(v, "measure"),
     "grp-1": lambda v: not has(v, "member") or v.get("actual") is True,
+    "ig-1": _groupings,
+    "ig-2": _versions,
     "imm-1": some("documentType", "reference"),
     "inv-1@Parameters.parameter": _parameter,
     "inv-1@Task": in_order("authoredOn", "lastModified"),
@@ -251,6 +252,7 @@ NATIVE: dict[str, Holds] = {
     "vsd-9": lambda v: has(v, "code") or v.get("abstract") is True,
     "que-2": lambda v: distinct(_link_ids(v)),
     "rat-1": _ratio,
+    "ras-2": lambda v: (found := number(v.get("probabilityDecimal"))) is None or found <= 100,
     "rng-2": _range,
     "rqg-1": exactly_one("resource", "action"),
     "sev-1": not_both("name", "query"),
@@ -267,3 +269,5 @@ NATIVE: dict[str, Holds] = {
     "vsd-2": lambda v: not has(v, "concept", "filter") or has(v, "system"),
     "vsd-3": not_both("concept", "filter"),
 }
+# Rules that look at the resource around the element, too.
+AROUND: dict[str, Callable[[Object, Any], bool]] = {"ctm-1": _ctm_1}

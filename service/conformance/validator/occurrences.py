@@ -9,22 +9,11 @@ from typing import Any
 from service.conformance.records import Element, Slicing, TypeRef
 from service.conformance.validator.findings import Finding, at, one, refused
 from service.conformance.validator.shapes import Shape, Shapes, capitalised
-from service.conformance.validator.slicing import BY_URL, Belongs, Discriminators
+from service.conformance.validator.slices import Part, Rule, sliced
+from service.conformance.validator.slicing import BY_URL, Discriminators
 from service.conformance.validator.trees import Node
 
-Rule = Callable[[Any, Any], "list[Finding] | None"]
 ItemRule = Callable[[Node, Element, Shape, "TypeRef | None"], Rule]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One compiled slice."""
-
-    name: str
-    belongs: Belongs
-    rule: Rule
-    least: int
-    most: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +72,7 @@ class Occurrences:
         item = self._item(node, element, shape, reference)
         sibling = self._sibling(node, reference)
         slicing = node.slicing or BY_URL
-        parts = [self._part(part, element, shape, slicing) for part in node.slices.values()]
-        closed = bool(parts) and slicing.rules == "closed"
+        parts = self._parts(node.slices, element, shape, slicing)
 
         def check(value: Any, whole: Any) -> list[Finding] | None:
             items = list(_items(value, name))
@@ -97,7 +85,7 @@ class Occurrences:
             if len(items) < least or (most is not None and len(items) > most):
                 found += _count(name, len(items), least, most)
             if parts:
-                found += _sliced(name, items, parts, closed, whole)
+                found += sliced(name, items, parts, slicing, whole)
             return found or None
 
         return check
@@ -150,12 +138,23 @@ class Occurrences:
         rule = self.of_element(extension, shape.children["extension"], shape)
         return lambda value, whole: rule(value if isinstance(value, dict) else {}, whole)
 
-    def _part(self, node: Node, element: Element, shape: Shape, slicing: Slicing) -> Part:
+    def _parts(self, slices: dict[str, Node], element: Element, shape: Shape, slicing: Slicing) -> list[Part]:
+        """The slices that are in no other one, with those that are in them (`whole/part`)."""
+        inner = {name for name in slices for whole in slices if name.startswith(f"{whole}/")}
+        found = []
+        for name, node in slices.items():
+            if name not in inner:
+                below = {other: part for other, part in slices.items() if other.startswith(f"{name}/")}
+                own = node.slicing or slicing
+                found.append(self._part(node, element, shape, slicing, self._parts(below, element, shape, own)))
+        return found
+
+    def _part(self, node: Node, element: Element, shape: Shape, slicing: Slicing, parts: list[Part]) -> Part:
         types = node.types or element.types
         rule = self._item(node, element, shape, types[0] if types else None)
         belongs = self._discriminators.of(slicing, node, lambda item: not refused(rule(item, item)))
         most = None if node.max in (None, "*") else int(node.max or 0)
-        return Part(node.slice, belongs, rule, node.min or 0, most)
+        return Part(node.slice, belongs, rule, node.min or 0, most, node.slicing or slicing, parts)
 
 
 def _same(part: Node, narrowed: TypeRef) -> TypeRef:
@@ -184,26 +183,3 @@ def _count(name: str, count: int, least: int, most: int | None) -> list[Finding]
         return one("required", "element-required", text, f".{name}")
     text = f"{name} is not allowed here" if most == 0 else f"At most {most} of {name} are allowed here"
     return one("structure", "cardinality-max", text, f".{name}")
-
-
-def _sliced(name: str, items: list[tuple[str, Any, Any]], parts: list[Part], closed: bool, whole: Any) -> list[Finding]:
-    found: list[Finding] = []
-    counts = dict.fromkeys((part.name for part in parts), 0)
-    for suffix, child, _ in items:
-        part = next((part for part in parts if child is not None and part.belongs(child)), None)
-        if part is None:
-            if closed:
-                says = ", ".join(part.name for part in parts)
-                found += one("structure", "slice-unknown", f"Only these are allowed here: {says}", f".{name}{suffix}")
-            continue
-        counts[part.name] += 1
-        found += at(f".{name}{suffix}", part.rule(child, whole) or [])
-    for part in parts:
-        count = counts[part.name]
-        if count < part.least:
-            text = f"{name} needs at least {part.least} of the slice {part.name}"
-            found += one("required", "slice-required", text, f".{name}")
-        if part.most is not None and count > part.most:
-            text = f"{name} takes at most {part.most} of the slice {part.name}"
-            found += one("structure", "slice-max", text, f".{name}")
-    return found

@@ -10,9 +10,9 @@ from typing import Any
 
 from service.conformance.validator.quick import compile_quick
 
-# What the library cannot answer, and what an element without the resource around it cannot.
+# What needs a server or a parser of XHTML, and what needs the resource around the element.
 _BEYOND = re.compile(r"resolve\(|htmlChecks|memberOf|conformsTo")
-_AROUND = re.compile(r"%resource|%rootResource|%context|descendants\(")
+_AROUND = re.compile(r"%resource|%rootResource")
 _TRACE = re.compile(r"\.trace\('[^']*'(?:,[^()]*)?\)")
 
 
@@ -24,9 +24,22 @@ def _has_value(inputs: list[Any]) -> list[bool]:
 _HAS_VALUE = {"hasValue": {"fn": _has_value, "arity": {0: []}}}
 
 
-def expressible(expression: str, alone: bool = True) -> bool:
-    """Whether the expression can be run; `alone`: on the element without the resource around it."""
-    return _BEYOND.search(expression) is None and not (alone and _AROUND.search(expression))
+def expressible(expression: str) -> bool:
+    """Whether the expression can be run."""
+    return _BEYOND.search(expression) is None
+
+
+def looks_around(expression: str) -> bool:
+    """Whether the expression needs the resource around the element."""
+    return _AROUND.search(expression) is not None
+
+
+def selected(expression: str, resource: Any) -> list[Any]:
+    """What the expression selects in a resource; nothing where it cannot be run."""
+    try:
+        return list(_compiled(expression, "")(resource, resource))
+    except Exception:
+        return []
 
 
 class Expression:
@@ -37,8 +50,8 @@ class Expression:
         self._path = path
         self._run: Any = None
 
-    def holds(self, value: Any, root: dict[str, Any] | None = None) -> bool:
-        """False only where the expression gives false: what cannot be evaluated breaks no rule."""
+    def verdict(self, value: Any, root: dict[str, Any] | None = None) -> bool | None:
+        """What the expression gives, None for nothing, which breaks a rule as well; what cannot be run breaks none."""
         if self._run is None:
             self._run = compile_quick(self._expression, self._path) or _compiled(self._expression, self._path)
         try:
@@ -46,7 +59,7 @@ class Expression:
         except Exception:
             # Malformed data was reported by the structural checks; the expression may fail on it in any way.
             return True
-        return result != [False]
+        return result != [False] if result else None
 
 
 def _compiled(expression: str, path: str) -> Any:
@@ -57,8 +70,28 @@ def _compiled(expression: str, path: str) -> Any:
     try:
         run = compile_path(expression, models["r4"], {"userInvocationTable": _HAS_VALUE})
     except Exception:
-        return lambda value, root: []
-    # The node carries the path: `value` finds `valueQuantity` only where the model knows the element.
-    return lambda value, root: run(
-        ResourceNode.create_node(value, path), {"resource": root, "rootResource": root} if root is not None else {}
-    )
+        return lambda value, root: [True]
+    beside = "extension" in expression
+
+    def evaluate(value: Any, root: Any) -> Any:
+        value = value if beside else _alone(value)
+        around = {"resource": root, "rootResource": root} if root is not None else {}
+        # A resource is taken as it is, for its type may stand at the start of a path. Else the node carries the path:
+        # `value` finds `valueQuantity` only where the model knows the element.
+        is_resource = isinstance(value, dict) and "resourceType" in value
+        return run(value if is_resource else ResourceNode.create_node(value, path), around)
+
+    return evaluate
+
+
+def _alone(value: Any) -> Any:
+    """The value without what stands beside a primitive that has a value: the library takes it for a second one."""
+    if isinstance(value, list):
+        return [_alone(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _alone(part)
+        for name, part in value.items()
+        if name[:1] != "_" or name[1:] not in value or isinstance(part, list)
+    }

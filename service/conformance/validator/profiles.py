@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.conformance.records import canonical
+from service.conformance.records import Structure, canonical
 from service.conformance.terminology import Terminology
+from service.conformance.validator.bindings import Bindings
+from service.conformance.validator.contexts import Contexts
 from service.conformance.validator.findings import Check, Finding, one, sourced
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.narrowing import Narrowing, Rule
-from service.conformance.validator.native import chosen
+from service.conformance.validator.presence import chosen
 from service.conformance.validator.shapes import Shapes
 from service.conformance.validator.trees import ancestors, tree
 from service.conformance.validator.types import Types
@@ -21,10 +23,13 @@ from service.conformance.validator.types import Types
 class Profiles:
     """Checks by canonical. A profile that is not known is reported as information, never as an error."""
 
-    def __init__(self, shapes: Shapes, terminology: Terminology, types: Types, invariants: Invariants) -> None:
+    def __init__(
+        self, shapes: Shapes, terminology: Terminology, types: Types, bindings: Bindings, invariants: Invariants
+    ) -> None:
         self._definitions = shapes.definitions
         self._known = frozenset(self._definitions.structures())
-        self._narrowing = Narrowing(shapes, terminology, types, invariants, self.apply)
+        self._narrowing = Narrowing(shapes, terminology, types, bindings, invariants, self.apply)
+        self._contexts = Contexts(shapes)
         self._compiled: dict[str, tuple[str, Rule, bool] | None] = {}
         self._ready: dict[str, tuple[str, Rule, bool] | None] = {}
         self._lock = types.lock
@@ -51,14 +56,23 @@ class Profiles:
         """The findings of the profile in a resource; `claim` is where the resource names the profile."""
         compiled = self._profile(canonical(url))
         if compiled is None:
-            if self._definitions.structure(url) is not None:
-                return None
+            structure = self._definitions.structure(url)
+            if structure is not None:
+                return self._of_type(structure, value, claim)
             text = "This profile is not known here: the resource was checked without it"
             return [Finding("not-supported", "profile-unknown", text, claim or "", "information")]
         name, rule, _ = compiled
         if type(value) is not dict or value.get("resourceType") != name:
             return sourced(canonical(url), one("structure", "profile-type", f"The profile is for {name}", claim or ""))
         return rule(value, value)
+
+    def _of_type(self, structure: Structure, value: Any, claim: str | None) -> list[Finding] | None:
+        """A claim of a type of R4 itself, which says nothing that was not checked but the type."""
+        said = value.get("resourceType") if type(value) is dict else None
+        if structure.abstract or structure.kind != "resource" or said == structure.type:
+            return None
+        text = f"The profile is for {structure.type}"
+        return sourced(structure.url, one("structure", "profile-type", text, claim or ""))
 
     def of_data_type(self, url: str) -> Check | None:
         """The check of a profile of a data type, e.g. SimpleQuantity; None for R4 types and unknown ones."""
@@ -68,8 +82,11 @@ class Profiles:
         rule = compiled[1]
         return lambda value: rule(value, value) if type(value) is dict else None
 
-    def extension_rule(self, modifier: bool) -> Check:
-        """Every Extension: ext-1, and its definition where it is known. `modifier`: it stands in modifierExtension."""
+    def extension_rule(self, modifier: bool, around: frozenset[str]) -> Check:
+        """Every Extension: ext-1, and its definition where it is known.
+
+        `modifier`: it stands in modifierExtension; `around`: what contexts may call the type that holds it.
+        """
 
         def check(value: Any) -> list[Finding] | None:
             if type(value) is not dict:
@@ -81,6 +98,8 @@ class Profiles:
             url = value.get("url")
             if isinstance(url, str):
                 found += self._defined(url, value, modifier)
+                if url in self._known and (misplaced := self._contexts.check(url, around)) is not None:
+                    found += misplaced
             return found or None
 
         return check

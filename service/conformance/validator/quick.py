@@ -240,7 +240,7 @@ def _compare(sign: str, left: Step, literal: Any) -> Step:
         same_kind = isinstance(items[0], bool) == isinstance(literal, bool)
         if sign in ("=", "!="):
             return [(len(items) == 1 and same_kind and items[0] == literal) == (sign == "=")]
-        is_number = isinstance(items[0], (int, Decimal)) and same_kind
+        is_number = isinstance(items[0], (int, Decimal, float)) and same_kind
         return [order[sign](items[0])] if is_number else []
 
     return check

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from service.conformance.validator.findings import Check, Finding, listed, one
+from service.conformance.validator.findings import Check, Finding, listed, nearest, one
+
+_OTHER_TYPE = "Reference.type is not the type that the reference names"
 
 
 def type_of(reference: str, resource_types: Collection[str]) -> str | None:
@@ -23,9 +25,18 @@ def type_of(reference: str, resource_types: Collection[str]) -> str | None:
     return None
 
 
-def target_check(targets: Collection[str], resource_types: Collection[str], source: str | None = None) -> Check:
-    """A Reference that may only point at the types `targets`."""
-    allowed = frozenset(targets)
+def contained_of(resource: Any, fragment: str) -> dict[str, Any] | None:
+    """What `#fragment` points at: a contained resource, the resource itself with an empty fragment, else None."""
+    if not isinstance(resource, dict) or not fragment:
+        return resource if isinstance(resource, dict) else None
+    contained = resource.get("contained")
+    items = contained if isinstance(contained, list) else ()
+    return next((item for item in items if isinstance(item, dict) and item.get("id") == fragment), None)
+
+
+def target_check(targets: Collection[str], resource_types: Collection[str]) -> Check:
+    """A Reference that may only point at the types `targets`; one to a contained resource stays pending."""
+    allowed, known = frozenset(targets), frozenset(resource_types)
     text = f"This reference may point at {listed(allowed)} only"
 
     def check(value: Any) -> list[Finding] | None:
@@ -35,37 +46,66 @@ def target_check(targets: Collection[str], resource_types: Collection[str], sour
         reference, said = value.get("reference"), value.get("type")
         if isinstance(reference, str):
             target = type_of(reference, resource_types)
-            if target is not None and target not in allowed:
+            if target is None:
+                if reference[:1] == "#":
+                    found += _local(reference[1:], known - allowed, text)
+            elif target not in allowed:
                 found += one("value", "reference-target", text, ".reference")
         if isinstance(said, str) and said in resource_types and said not in allowed:
             found += one("value", "reference-target", text, ".type")
-        for finding in found:
-            finding.source = source
         return found or None
 
     return check
 
 
+def _local(fragment: str, others: frozenset[str], text: str) -> list[Finding]:
+    def broken(resource: Any, path: str) -> bool:
+        target = contained_of(resource, fragment)
+        return target is not None and str(target.get("resourceType")) in others
+
+    finding = Finding("value", "reference-target", text, ".reference")
+    finding.pending = broken
+    return [finding]
+
+
 def reference_rule(resource_types: Collection[str]) -> Check:
     """Every Reference: `type` agrees with the text, a relative one names a known type, `#id` is looked up later."""
 
+    suggested: dict[str, str] = {}
+
     def check(value: dict[str, Any]) -> list[Finding] | None:
-        reference = value.get("reference")
+        reference, said = value.get("reference"), value.get("type")
+        if said is not None and type(said) is str and said not in resource_types and said.isalpha():
+            text = "Reference.type is a type of resource in R4" + nearest(said, resource_types, suggested)
+            return one("value", "reference-type", text, ".type")
         if type(reference) is not str:
             return None
         if reference[:1] == "#":
-            finding = Finding("invariant", "ref-1", "A local reference names a contained resource by #id", ".reference")
-            finding.fragment = reference[1:]
-            return [finding]
+            return _unresolved(reference[1:], said)
         target = type_of(reference, resource_types)
         if target is None:
             return _unknown_relative(reference)
-        said = value.get("type")
-        if isinstance(said, str) and said in resource_types and said != target:
-            return one("value", "reference-type", "Reference.type is not the type that the reference names", ".type")
+        if said is not None and said != target and isinstance(said, str) and said in resource_types:
+            return one("value", "reference-type", _OTHER_TYPE, ".type")
         return None
 
     return check
+
+
+def _unresolved(fragment: str, said: Any) -> list[Finding]:
+    """The findings of a local reference that is to nothing, or to another type than it says."""
+    missing = Finding("invariant", "ref-1", "ref-1: a local reference names a contained resource by #id", ".reference")
+    missing.pending = lambda resource, path: contained_of(resource, fragment) is None
+    if not isinstance(said, str):
+        return [missing]
+
+    def differs(resource: Any, path: str) -> bool:
+        target = contained_of(resource, fragment)
+        return target is not None and target.get("resourceType") != said
+
+    other = Finding("value", "reference-type", _OTHER_TYPE, ".type")
+    other.pending = differs
+    return [missing, other]
 
 
 def _unknown_relative(reference: str) -> list[Finding] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from service.conformance.records import CORE, Slicing
 from service.conformance.terminology import Terminology
-from service.conformance.validator.codes import equal, matches
+from service.conformance.validator.patterns import equal, matches
 from service.conformance.validator.references import type_of
 from service.conformance.validator.shapes import Shapes
 from service.conformance.validator.trees import Node
@@ -22,15 +22,19 @@ _STEP = re.compile(r"extension\('([^']+)'\)|(\w+|\$this)(\([^)]*\))?")
 
 
 class Discriminators:
-    """Makes predicates of slices; `conforms` tells whether an item keeps all rules of a slice, the last resort."""
+    """Makes predicates of slices; `keeps` tells whether a value conforms to the profile of a canonical."""
 
-    def __init__(self, shapes: Shapes, terminology: Terminology) -> None:
+    def __init__(self, shapes: Shapes, terminology: Terminology, keeps: Callable[[str, Any], bool]) -> None:
         self._shapes = shapes
+        self._keeps = keeps
         self._terminology = terminology
         self._resource_types = shapes.definitions.resource_types
 
     def of(self, slicing: Slicing, node: Node, conforms: Belongs) -> Belongs:
-        """The predicate of one slice: every discriminator must say yes."""
+        """The predicate of one slice: every discriminator must say yes.
+
+        `conforms`, whether an item keeps all rules of the slice, is the last resort.
+        """
         tests = []
         for kind, path in slicing.discriminators:
             steps = [
@@ -49,7 +53,7 @@ class Discriminators:
         if kind == "type":
             return self._type(steps, node)
         if kind == "profile":
-            return None
+            return self._profile(steps, node)
         return self._value(steps, node)
 
     def _value(self, steps: list[str], node: Node) -> Belongs | None:
@@ -103,6 +107,16 @@ class Discriminators:
             return None
         wanted = here.max != "0"
         return lambda item: any(True for _ in values_at(item, steps)) == wanted
+
+    def _profile(self, steps: list[str], node: Node) -> Belongs | None:
+        """By the profiles of the value; those of a reference's target say its type, for it is not read here."""
+        here: Node | None = node
+        for step in steps:
+            here = _step_down(here, step) if here else None
+        urls = [url for reference in here.types for url in reference.profiles] if here else []
+        if not urls:
+            return self._type(steps, node)
+        return lambda item: any(self._keeps(url, value) for value in values_at(item, steps) for url in urls)
 
     def _type(self, steps: list[str], node: Node) -> Belongs | None:
         here: Node | None = node

@@ -28,6 +28,7 @@ class Node:
     max: str | None = None
     types: tuple[TypeRef, ...] = ()
     binding: tuple[str, str] | None = None
+    max_value_set: str = ""
     fixed: tuple[str, Any] | None = None
     pattern: tuple[str, Any] | None = None
     slicing: Slicing | None = None
@@ -44,6 +45,7 @@ class Node:
             said = getattr(element, name)
             if said is not None and said != ():
                 setattr(self, name, exact(said) if name in ("fixed", "pattern", "bounds") else said)
+        self.max_value_set = element.max_value_set or self.max_value_set
         self.modifier = self.modifier or element.modifier
         known = {constraint.key for constraint in self.constraints}
         self.constraints += [constraint for constraint in element.constraints if constraint.key not in known]

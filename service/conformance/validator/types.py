@@ -12,22 +12,26 @@ from typing import Any
 
 from service.conformance.records import CORE, Element, TypeRef
 from service.conformance.terminology import Terminology
-from service.conformance.validator import codes, references
+from service.conformance.validator import references, wording
+from service.conformance.validator.bindings import Bindings
+from service.conformance.validator.contexts import names_of
 from service.conformance.validator.findings import Check, Finding, both, nearest, one, wrong_kind
+from service.conformance.validator.grammars import FORMAT
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.objects import Fields, Sibling, array_of, object_of, sibling_object
 from service.conformance.validator.primitives import CHECKS
 from service.conformance.validator.shapes import ID, Shape, Shapes, capitalised
 
 OfProfile = Callable[[str], "Check | None"]
+_QUANTITIES = ("Quantity", "Age", "Count", "Distance", "Duration")
 
 
 class Types:
     """Checks by type name. `of_profile` gives the check of a profile of a data type, `of_extension` of an extension."""
 
-    def __init__(self, shapes: Shapes, terminology: Terminology, invariants: Invariants) -> None:
+    def __init__(self, shapes: Shapes, terminology: Terminology, bindings: Bindings, invariants: Invariants) -> None:
         self._shapes = shapes
-        self._terminology = terminology
+        self._bindings = bindings
         self._invariants = invariants
         self._resource_types = shapes.definitions.resource_types
         self._compiled: dict[tuple[str, str], Check] = {}
@@ -39,9 +43,17 @@ class Types:
         self._targets: dict[frozenset[str], Check] = {}
         self._primitives: dict[Any, Check] = {}
         self.of_profile: OfProfile = lambda url: None
-        self.extension_rule: Callable[[bool], Check] = lambda modifier: lambda value: None
+        self.extension_rule: Callable[[bool, frozenset[str]], Check] = lambda modifier, around: lambda value: None
         self.standalone: Check = self.resource
         self.contained: Check = self.resource
+        quantity = dict.fromkeys(_QUANTITIES, wording.quantity_rule)
+        self._worded: dict[str, Check] = {
+            **quantity,
+            "Reference": references.reference_rule(self._resource_types),
+            "Coding": wording.coding_rule(terminology),
+            "Attachment": wording.attachment_rule,
+            "Bundle.entry": wording.full_url_rule(self._resource_types),
+        }
 
     def resource(self, value: Any) -> list[Finding] | None:
         """A resource of any type by its `resourceType`."""
@@ -83,8 +95,12 @@ class Types:
             self._add(fields, shape, name, element)
         root = next(element for element in shape.structure.elements if element.path == shape.path)
         fields.object_rules.extend(self._invariants.rules(root.constraints, shape))
-        if key == ("Reference", "Reference"):
-            fields.object_rules.append(references.reference_rule(self._resource_types))
+        if shape.path in self._worded:
+            fields.object_rules.append(self._worded[shape.path])
+        if shape.path in _QUANTITIES:
+            bound = self._bindings.checks(root.binding, root.max_value_set, "Quantity")
+            # age-1, dis-1 and drt-1 report another system.
+            fields.object_rules.extend(map(_of_ucum, bound))
         return check
 
     def _add(self, fields: Fields, shape: Shape, name: str, element: Element) -> None:
@@ -124,21 +140,21 @@ class Types:
         if reference.code in self._resource_types:
             return self._only(reference.code)
         if reference.code == "Extension":
-            return self._extension(element.path.endswith(".modifierExtension"))
+            is_resource = shape.structure.kind == "resource" and shape.path == shape.structure.type
+            return self._extension(element.path.endswith(".modifierExtension"), names_of(shape.path, is_resource))
         check = self._narrowed(element, reference)
         for constraint in self._invariants.rules(element.constraints, shape, element, reference.code):
-            check = both(check, _of_object(constraint))
+            check = both(check, constraint)
         return check
 
     def _narrowed(self, element: Element, reference: TypeRef) -> Check:
         """The type with the binding, target and profile that the element adds."""
-        key = reference, element.binding, element.max_length
+        key = reference, element.binding, element.max_value_set, element.path if element.path == FORMAT else ""
         if key in self._primitives:
             return self._primitives[key]
         check = self.of_type(reference.code)
-        if element.binding and element.binding[0] == "required":
-            bound = codes.binding(self._terminology, element.binding[1], reference.code)
-            check = both(check, bound) if bound else check
+        for bound in self._bindings.checks(element.binding, element.max_value_set, reference.code, element.path):
+            check = both(check, bound)
         targets = {url.removeprefix(CORE) for url in reference.targets}
         if reference.code == "Reference" and targets and "Resource" not in targets:
             names = frozenset(targets)
@@ -165,15 +181,15 @@ class Types:
 
         return check
 
-    def _extension(self, modifier: bool) -> Check:
-        structure, rule = self.of_type("Extension"), self.extension_rule(modifier)
+    def _extension(self, modifier: bool, around: frozenset[str]) -> Check:
+        structure, rule = self.of_type("Extension"), self.extension_rule(modifier, around)
         return both(structure, rule)
 
     def _sibling(self) -> Check:
         if self._siblings is None:
             cell: list[Check] = []
             self._siblings = Sibling(False, sibling_object(lambda value: cell[0](value)))
-            cell.append(self._extension(False))
+            cell.append(self._extension(False, frozenset()))
         return self._siblings.check
 
     def _only(self, code: str) -> Check:
@@ -194,12 +210,9 @@ class Types:
         return self.standalone(value)
 
 
+def _of_ucum(check: Check) -> Check:
+    return lambda value: check(value) if value.get("system") == wording.UCUM else None
+
+
 def _accept(value: Any) -> list[Finding] | None:
     return None
-
-
-def _of_object(rule: Check) -> Check:
-    def check(value: Any) -> list[Finding] | None:
-        return rule(value) if type(value) is dict else None
-
-    return check
