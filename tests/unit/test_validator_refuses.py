@@ -336,11 +336,6 @@ CONTAINED = [
     ),
     (bundle("collection", {"resource": {"id": "x"}}), "Bundle.entry[0].resource", "resource-type-missing"),
     (
-        bundle("batch-response", {"response": {"status": "200", "outcome": patient()}}),
-        "Bundle.entry[0].response.outcome.resourceType",
-        "resource-type-unknown",
-    ),
-    (
         bundle("batch-response", {"response": {"status": "200", "outcome": {"issue": []}}}),
         "Bundle.entry[0].response.outcome",
         "resource-type-missing",
