@@ -8,7 +8,7 @@ from __future__ import annotations
 import json as stdlib_json
 from collections import Counter
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -56,6 +56,9 @@ def decode(body: bytes, max_depth: int = 64) -> Any:
         value = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _not_json(body, error) from None
+    except InvalidOperation:
+        text = "A number of the body has an exponent that no decimal can have"
+        raise BadRequest(text, code="value", rule="not-json") from None
     if not _is_shallow(body, max_depth):
         check_depth(value, max_depth)
     # Equal counts of ':' prove that no key was dropped: those inside strings are the same on both sides.

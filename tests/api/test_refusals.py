@@ -23,6 +23,7 @@ REFUSED = [
     ("POST", "/Patient", b"", FHIR, 400, "body-empty"),
     ("POST", "/Patient", b"[]", FHIR, 400, "not-an-object"),
     ("POST", "/Patient", b"\xff\xfe", FHIR, 400, "not-json"),
+    ("POST", "/Patient", b'{"resourceType":"Patient","x":1e9999999999999999999}', FHIR, 400, "not-json"),
     ("POST", "/Patient", DEEP, FHIR, 400, None),
     (
         "POST",

@@ -108,6 +108,20 @@ def revalued(made: bytes, random: Random) -> bytes:
     return made[: place.start(1)] + random.choice(VALUES) + made[place.end(1) :]
 
 
+def weight(value: Any) -> int:
+    """About how long the JSON of a value is; no more is counted than is of interest."""
+    total, todo = 0, [value]
+    while todo and total <= LONGEST:
+        node = todo.pop()
+        total += len(node) + 2 if isinstance(node, str) else 8
+        if isinstance(node, dict):
+            todo += node
+            todo += node.values()
+        elif isinstance(node, list):
+            todo += node
+    return total
+
+
 class Cases:
     """Makes the body of a case: the same for the same number."""
 
@@ -136,6 +150,8 @@ class Cases:
         with suppress(RecursionError, IndexError):  # too deep, or nothing left to change
             for _ in range(random.choice((0, 1, 1, 2, 3, 8))):
                 mutate(value, random)
+        if weight(value) > LONGEST:  # a long string three hundred times, or so
+            value = json.loads(encode(resource))
         made = body(value, random)[:LONGEST]
         return "json", scrambled(made, JSON_PIECES, random) if random.random() < 0.4 else made
 
