@@ -18,10 +18,7 @@ CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
 INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
 OWN = "https://guide.example/fhir"
 # Required value sets that cannot be known here, and why.
-UNKNOWN = {
-    "http://loinc.org/vs/LL379-9": "an answer list of LOINC, which is not at hand",
-    "http://hl7.org/fhir/ValueSet/characteristic-combination": "named by EvidenceVariable, defined in a later release",
-}
+UNKNOWN = {"http://loinc.org/vs/LL379-9": "an answer list of LOINC, which is not at hand"}
 
 
 @pytest.fixture(scope="module")
