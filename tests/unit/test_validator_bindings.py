@@ -197,6 +197,21 @@ def test_check_code_far_from_all_suggests_nothing(validator: Validator) -> None:
     assert "did you mean" not in only(validator, patient(gender="qqq")).text
 
 
+@pytest.mark.parametrize("long", ["x" * 300, "x" * 100_000])
+def test_check_long_codes_are_told_or_left(validator: Validator, long: str) -> None:
+    value = photo(contentType=long, title="x")
+    assert told(validator, value) == [("error", "binding-required", "Patient.photo[0].contentType")]
+    assert told(validator, observation(category=[{"coding": [{"system": CATEGORY, "code": long}]}])) == []
+    assert told(validator, quantity(long)) == [("warning", "unit-unknown", "Observation.valueQuantity.code")]
+
+
+@pytest.mark.parametrize("wrong", [1, True, [], {}, ["a"], {"a": 1}, None])
+def test_check_malformed_coding_does_not_raise(validator: Validator, wrong: Any) -> None:
+    for element in ("system", "code", "display"):
+        coding = {"system": CATEGORY, "code": "laboratory", "display": "x", element: wrong}
+        assert validator.check(observation(category=[{"coding": [coding]}]))
+
+
 def test_every_required_value_set_is_known_or_explained(definitions: Definitions, validator: Validator) -> None:
     bindings = Bindings(validator.terminology, definitions)
     required = {

@@ -592,3 +592,13 @@ def test_check_wrong_code_lists_the_allowed(validator: Validator) -> None:
     assert "female, male, other, unknown" in issue.text
     assert issue.code == "code-invalid"
     assert issue.source == "http://hl7.org/fhir/StructureDefinition/Patient|4.0.1"
+
+
+def test_check_many_contained_and_local_references_end_in_time(validator: Validator) -> None:
+    """Each reference is looked up once and not against every contained resource: pairs would be 25 million."""
+    count = 5_000
+    contained = [patient(id=f"p{number}", managingOrganization={"reference": "#"}) for number in range(count)]
+    members = [{"entity": {"reference": f"#p{number}"}} for number in range(count)]
+    value = resource("Group", type="person", actual=True, member=members, contained=contained)
+    found = validator.check(value)
+    assert {issue.rule for issue in found} == {"reference-target", "findings-cut"}

@@ -17,6 +17,7 @@ from service.conformance.definitions import Definitions
 from service.conformance.terminology import Codes, Terminology
 from service.conformance.validator.findings import Check, Finding, listed, nearest
 from service.conformance.validator.grammars import BCP_13, FORMAT, FORMS, MEDIA_TYPES, SAYS, SHORT_FORMATS, Form
+from service.conformance.validator.wording import LONGEST
 
 _TEXTUAL = frozenset({"code", "string", "uri", "canonical", "url", "id"})
 _SEARCHED_AT_MOST = 1000
@@ -169,8 +170,12 @@ def _of_answers(url: str, terminology: Terminology) -> Members:
     """A value set without a list: only what it is known not to hold is wrong."""
 
     @lru_cache(maxsize=_KEPT)
-    def possible(system: str | None, code: str) -> bool:
+    def kept(system: str | None, code: str) -> bool:
         return terminology.contains(url, system, code) is not False
+
+    def possible(system: str | None, code: str) -> bool:
+        short = len(code) <= LONGEST and (system is None or len(system) <= LONGEST)
+        return kept(system, code) if short else kept.__wrapped__(system, code)
 
     def has(system: Any, code: Any) -> bool:
         return isinstance(system, str) and isinstance(code, str) and possible(system, code)

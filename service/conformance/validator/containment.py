@@ -5,6 +5,7 @@ Source: https://hl7.org/fhir/R4/references.html#contained (dom-2 to dom-5, ref-1
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from service.conformance.validator.findings import Check, Finding, one, settled, sourced
@@ -46,9 +47,7 @@ def standalone_check(resource: Check) -> Check:
         has_contained = type(value) is dict and "contained" in value and value.get("resourceType") not in _NEVER
         if found is None and not has_contained:
             return None
-        found = found or []
-        if any(finding.pending is not None for finding in found):
-            found = settled(value, found)
+        found = settled(value, found or [])
         if has_contained:
             found += sourced(_SOURCE, _unreferenced(value))
         return found or None
@@ -63,11 +62,12 @@ def _unreferenced(value: dict[str, Any]) -> list[Finding]:
     found: list[Finding] = []
     contained = value["contained"] if isinstance(value["contained"], list) else []
     own = [set(_local(item)) for item in contained]
+    named_inside = Counter(name for names in own for name in names)
     for index, item in enumerate(contained):
         if not isinstance(item, dict) or not isinstance(item.get("id"), str):
             continue
-        others = set().union(named, *(names for place, names in enumerate(own) if place != index))
-        if item["id"] not in others and "" not in own[index]:
+        by_others = named_inside[item["id"]] - (item["id"] in own[index])
+        if item["id"] not in named and not by_others and "" not in own[index]:
             text = "dom-3: a contained resource is referred to from the resource around it"
             found += one("invariant", "dom-3", text, f".contained[{index}]")
     return found

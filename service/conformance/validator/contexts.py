@@ -54,7 +54,7 @@ class Contexts:
         places = ", ".join(sorted(expression for _, expression in context))
         finding = Finding("extension", "extension-context", f"This extension may stand in {places} only", ".url")
         finding.source = url
-        finding.pending = lambda resource, path: not self._fits(context, resource, path)
+        finding.pending = lambda around, path: not self._fits(context, around.resource, path)
         return [finding]
 
     def _named(self, url: str) -> frozenset[str] | None:

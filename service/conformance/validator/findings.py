@@ -13,8 +13,30 @@ from typing import Any
 
 Found = "list[Finding] | None"
 Check = Callable[[Any], "list[Finding] | None"]
-# Whether the rule is broken after all: asked with the resource around the value and the path in it.
-Pending = Callable[[Any, str], bool]
+
+
+class Around:
+    """The resource around a value; what it contains is put in order once, for there may be many references."""
+
+    __slots__ = ("_contained", "resource")
+
+    def __init__(self, resource: Any) -> None:
+        self.resource = resource
+        self._contained: dict[str, dict[str, Any]] | None = None
+
+    def contained(self, fragment: str) -> dict[str, Any] | None:
+        """What `#fragment` points at: a contained resource, or the resource itself where nothing follows the `#`."""
+        if not isinstance(self.resource, dict) or not fragment:
+            return self.resource if isinstance(self.resource, dict) else None
+        if self._contained is None:
+            items = self.resource.get("contained")
+            known = [item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict)]
+            self._contained = {item["id"]: item for item in reversed(known) if isinstance(item.get("id"), str)}
+        return self._contained.get(fragment)
+
+
+# Whether the rule is broken after all: asked with what is around the value and the path from there.
+Pending = Callable[[Around, str], bool]
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 _LIST_AT_MOST = 24
 _SUGGESTIONS = 256
@@ -48,8 +70,8 @@ def one(code: str, rule: str, text: str, path: str = "") -> list[Finding]:
 
 
 def refused(found: list[Finding] | None) -> bool:
-    """Whether there is an error among the findings: warnings and information refuse nothing."""
-    return found is not None and any(finding.severity == "error" for finding in found)
+    """Whether there is an error among the findings: warnings, information and what is pending refuse nothing."""
+    return found is not None and any(finding.severity == "error" and finding.pending is None for finding in found)
 
 
 def at(prefix: str, found: list[Finding]) -> list[Finding]:
@@ -69,7 +91,10 @@ def sourced(source: str, found: list[Finding]) -> list[Finding]:
 
 def settled(resource: Any, found: list[Finding]) -> list[Finding]:
     """The findings without those that the resource answers."""
-    kept = [finding for finding in found if finding.pending is None or finding.pending(resource, finding.path)]
+    if not any(finding.pending is not None for finding in found):
+        return found
+    around = Around(resource)
+    kept = [finding for finding in found if finding.pending is None or finding.pending(around, finding.path)]
     for finding in kept:
         finding.pending = None
     return kept

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from service.conformance.records import Constraint, Element
-from service.conformance.validator.findings import Check, Finding, broken
+from service.conformance.validator.findings import Around, Check, Finding, broken
 from service.conformance.validator.native import AROUND, NATIVE
 from service.conformance.validator.paths import Expression, expressible, looks_around
 from service.conformance.validator.shapes import Shape
@@ -53,7 +53,8 @@ class Invariants:
         if native is not None:
             return _of_object(native, key, text, severity)
         if key in AROUND:
-            return _later(AROUND[key], key, text, severity)
+            native_around = AROUND[key]
+            return _later(lambda value, around, path: native_around(value, around), key, text, severity)
         if not expressible(constraint.expression):
             return None
         expression = Expression(constraint.expression, path)
@@ -61,7 +62,11 @@ class Invariants:
             return _of_value(expression, key, text, severity)
         if is_resource:
             return _of_resource(expression, key, text, severity)
-        return _later(expression.verdict, key, text, severity)
+
+        def verdict(value: Any, around: Around, path: str) -> bool | None:
+            return expression.verdict(value, _resource(around.resource, path))
+
+        return _later(verdict, key, text, severity)
 
 
 def _of_object(holds: Callable[[dict[str, Any]], bool], key: str, text: str, severity: str) -> Check:
@@ -89,7 +94,7 @@ def _of_resource(expression: Expression, key: str, text: str, severity: str) -> 
     return check
 
 
-def _later(verdict: Callable[[Any, Any], bool | None], key: str, text: str, severity: str) -> Check:
+def _later(verdict: Callable[[Any, Around, str], bool | None], key: str, text: str, severity: str) -> Check:
     """The rule asks what is around the element: it is answered when the resource has been walked."""
 
     def check(value: Any) -> list[Finding] | None:
@@ -97,8 +102,8 @@ def _later(verdict: Callable[[Any, Any], bool | None], key: str, text: str, seve
             return None
         finding = Finding("invariant", key, text, severity=severity)
 
-        def is_broken(resource: Any, path: str) -> bool:
-            found = verdict(value, _around(resource, path))
+        def is_broken(around: Around, path: str) -> bool:
+            found = verdict(value, around, path)
             finding.vague = found is None
             return found is False or (found is None and severity == "error")
 
@@ -108,7 +113,7 @@ def _later(verdict: Callable[[Any, Any], bool | None], key: str, text: str, seve
     return check
 
 
-def _around(resource: Any, path: str) -> Any:
+def _resource(resource: Any, path: str) -> Any:
     """`%resource` of a place: the contained resource that it stands in, else the whole."""
     contained = resource.get("contained") if isinstance(resource, dict) else None
     if path.startswith(".contained[") and isinstance(contained, list):

@@ -12,7 +12,7 @@ from service.conformance.records import CORE, Element, TypeRef
 from service.conformance.terminology import Terminology
 from service.conformance.validator import patterns, references
 from service.conformance.validator.bindings import Bindings
-from service.conformance.validator.findings import Check, Finding, broken, one, refused, settled
+from service.conformance.validator.findings import Check, Finding, broken, one, refused
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.occurrences import Occurrences
 from service.conformance.validator.paths import Expression, expressible
@@ -95,7 +95,7 @@ class Narrowing:
             targets = [self._shapes.definitions.structure(url) for url in reference.targets]
             if all(targets) and CORE + "Resource" not in reference.targets:
                 names = {target.type for target in targets if target}
-                rules.append(_within_resource(references.target_check(names, self._shapes.definitions.resource_types)))
+                rules.append(_alone(references.target_check(names, self._shapes.definitions.resource_types)))
         return rules
 
     def _profiled(self, reference: TypeRef) -> Rule:
@@ -154,16 +154,6 @@ def _normalised(node: Node, shape: Shape) -> list[Node]:
 
 def _alone(check: Check) -> Rule:
     return lambda value, whole: check(value)
-
-
-def _within_resource(check: Check) -> Rule:
-    """What stays pending is answered by the resource at once: the profile of a resource gets it."""
-
-    def rule(value: Any, whole: Any) -> list[Finding] | None:
-        found = check(value)
-        return None if found is None else settled(whole, found) or None
-
-    return rule
 
 
 def _nothing(value: Any, whole: Any) -> list[Finding] | None:

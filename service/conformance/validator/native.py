@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from service.conformance.validator.findings import Around
 from service.conformance.validator.presence import (
     Holds,
     Object,
@@ -26,7 +27,6 @@ from service.conformance.validator.presence import (
     objects,
     some,
 )
-from service.conformance.validator.references import contained_of
 
 _UCUM = "http://unitsofmeasure.org"
 _CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
@@ -110,14 +110,14 @@ def _con_3(value: Object) -> bool:
     return not coded(value.get("category"), _CATEGORY, "problem-list-item")
 
 
-def _ctm_1(value: Object, resource: Any) -> bool:
+def _ctm_1(value: Object, around: Around) -> bool:
     """By the text of the reference or what is contained: an unknown target breaks no rule."""
     member = value.get("member")
     reference = member.get("reference") if isinstance(member, dict) else None
     if not has(value, "onBehalfOf") or not isinstance(reference, str):
         return True
     if reference.startswith("#"):
-        target = contained_of(resource, reference[1:])
+        target = around.contained(reference[1:])
         return target is None or target.get("resourceType") == "Practitioner"
     named = _NAMED.search(reference)
     return named is None or named[1] == "Practitioner"
@@ -270,4 +270,4 @@ NATIVE: dict[str, Holds] = {
     "vsd-3": not_both("concept", "filter"),
 }
 # Rules that look at the resource around the element, too.
-AROUND: dict[str, Callable[[Object, Any], bool]] = {"ctm-1": _ctm_1}
+AROUND: dict[str, Callable[[Object, Around], bool]] = {"ctm-1": _ctm_1}

@@ -11,7 +11,7 @@ from service.conformance.records import Structure, canonical
 from service.conformance.terminology import Terminology
 from service.conformance.validator.bindings import Bindings
 from service.conformance.validator.contexts import Contexts
-from service.conformance.validator.findings import Check, Finding, one, sourced
+from service.conformance.validator.findings import Check, Finding, one, settled, sourced
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.narrowing import Narrowing, Rule
 from service.conformance.validator.presence import chosen
@@ -64,7 +64,8 @@ class Profiles:
         name, rule, _ = compiled
         if type(value) is not dict or value.get("resourceType") != name:
             return sourced(canonical(url), one("structure", "profile-type", f"The profile is for {name}", claim or ""))
-        return rule(value, value)
+        found = rule(value, value)
+        return settled(value, found) or None if found is not None else None
 
     def _of_type(self, structure: Structure, value: Any, claim: str | None) -> list[Finding] | None:
         """A claim of a type of R4 itself, which says nothing that was not checked but the type."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from service.conformance.validator.findings import Check, Finding, listed, nearest, one
+from service.conformance.validator.findings import Around, Check, Finding, listed, nearest, one
 
 _OTHER_TYPE = "Reference.type is not the type that the reference names"
 
@@ -23,15 +23,6 @@ def type_of(reference: str, resource_types: Collection[str]) -> str | None:
     if len(parts) >= 2 and parts[-2] in resource_types:
         return parts[-2]
     return None
-
-
-def contained_of(resource: Any, fragment: str) -> dict[str, Any] | None:
-    """What `#fragment` points at: a contained resource, the resource itself with an empty fragment, else None."""
-    if not isinstance(resource, dict) or not fragment:
-        return resource if isinstance(resource, dict) else None
-    contained = resource.get("contained")
-    items = contained if isinstance(contained, list) else ()
-    return next((item for item in items if isinstance(item, dict) and item.get("id") == fragment), None)
 
 
 def target_check(targets: Collection[str], resource_types: Collection[str]) -> Check:
@@ -59,8 +50,8 @@ def target_check(targets: Collection[str], resource_types: Collection[str]) -> C
 
 
 def _local(fragment: str, others: frozenset[str], text: str) -> list[Finding]:
-    def broken(resource: Any, path: str) -> bool:
-        target = contained_of(resource, fragment)
+    def broken(around: Around, path: str) -> bool:
+        target = around.contained(fragment)
         return target is not None and str(target.get("resourceType")) in others
 
     finding = Finding("value", "reference-target", text, ".reference")
@@ -95,12 +86,12 @@ def reference_rule(resource_types: Collection[str]) -> Check:
 def _unresolved(fragment: str, said: Any) -> list[Finding]:
     """The findings of a local reference that is to nothing, or to another type than it says."""
     missing = Finding("invariant", "ref-1", "ref-1: a local reference names a contained resource by #id", ".reference")
-    missing.pending = lambda resource, path: contained_of(resource, fragment) is None
+    missing.pending = lambda around, path: around.contained(fragment) is None
     if not isinstance(said, str):
         return [missing]
 
-    def differs(resource: Any, path: str) -> bool:
-        target = contained_of(resource, fragment)
+    def differs(around: Around, path: str) -> bool:
+        target = around.contained(fragment)
         return target is not None and target.get("resourceType") != said
 
     other = Finding("value", "reference-type", _OTHER_TYPE, ".type")

@@ -17,8 +17,10 @@ from service.fhir.ucum import SYSTEM as UCUM
 from service.fhir.ucum_codes import suggestion, wrong
 
 Rule = Callable[[dict[str, Any]], "list[Finding] | None"]
+_NO_UNIT = "This is not a unit of UCUM, whose codes are case-sensitive, such as mg/dL or 10*3/uL"
 _SHA_1 = 20  # bytes
 _KEPT = 8192
+LONGEST = 255  # characters of a code or system that are looked up, and kept: no body can fill the memory
 
 
 def coding_rule(terminology: Terminology) -> Rule:
@@ -34,9 +36,14 @@ def coding_rule(terminology: Terminology) -> Rule:
         return terminology.display(system, code) or ""
 
     def check(value: dict[str, Any]) -> list[Finding] | None:
+        system, code = value.get("system"), value.get("code")
+        if system is None or code is None:
+            return None
         try:
-            right = defined(value.get("system"), value.get("code"))
-        except TypeError:  # an array or object in the place of a code
+            if len(code) > LONGEST or len(system) > LONGEST:
+                return None
+            right = defined(system, code)
+        except TypeError:  # a number or object in the place of a code
             return None
         if right == "":
             return None
@@ -61,7 +68,9 @@ def quantity_rule(value: dict[str, Any]) -> list[Finding] | None:
     if value.get("system") != UCUM:
         return None
     code = value.get("code")
-    text = _unit(code) if type(code) is str else None
+    if type(code) is not str:
+        return None
+    text = _unit(code) if len(code) <= LONGEST else _NO_UNIT
     return None if text is None else [Finding("code-invalid", "unit-unknown", text, ".code", "warning")]
 
 
@@ -72,7 +81,7 @@ def _unit(code: str) -> str | None:
         return None
     meant = suggestion(code)
     near = f"; did you mean '{meant}'?" if meant and "{" not in meant else ""
-    return f"This is not a unit of UCUM, whose codes are case-sensitive, such as mg/dL or 10*3/uL{near}"
+    return _NO_UNIT + near
 
 
 def attachment_rule(value: dict[str, Any]) -> list[Finding] | None:
