@@ -7,13 +7,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from service import __version__, logs
+from service import __version__, logs, validating
 from service.conformance.definitions import Definitions, load
 from service.doctor import Check, local_checks, store_checks, writable_folder
 from service.errors import CartFhirError
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 out, err = Console(highlight=False), Console(stderr=True, highlight=False)
 
+Format = Literal["text", "json"]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (CART_FHIR_HOST).")]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on (CART_FHIR_PORT, PORT).")]
 
@@ -123,6 +124,28 @@ def export_rows_(
         written = asyncio.run(export_folder(settings, _definitions(settings), folder, target))
         for name, rows in written.items():
             _say(f"{target / name}.csv: {rows} rows")
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[str], typer.Argument(help="JSON, XML or NDJSON files, folders of them, - for standard input.")
+    ],
+    profile: Annotated[list[str] | None, typer.Option(help="A profile that everything must meet; repeatable.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="text, or json: OperationOutcomes, one a line.")] = "text",
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only errors: no warnings, no summary.")] = False,
+) -> None:
+    """Check files as the server would; no database is needed. Exit code 0: valid, 1: not, 2: cannot be read."""
+    with _plainly():
+        settings = _settings()
+        checker = validating.Checker(settings, load(settings.data_dir / "definitions"), profile or ())
+    count = validating.Count()
+    for judged in validating.judge_all(checker, files, count, lambda text: typer.echo(f"cart-fhir: {text}", err=True)):
+        for line in validating.report(judged, format_, quiet):
+            typer.echo(line)
+    if not quiet:
+        typer.echo(str(count), err=format_ == "json")
+    raise typer.Exit(count.exit_code)
 
 
 @app.command()

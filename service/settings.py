@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, Field, field_validator
@@ -32,6 +33,9 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(64 * 1024 * 1024, ge=1024, description="Largest request body; more is a 413.")
     max_depth: int = Field(64, ge=8, description="Deepest nesting of a JSON body.")
     max_bundle_entries: int = Field(10_000, ge=1, description="Most entries of one batch or transaction.")
+    handling: Literal["strict", "lenient"] = Field(
+        "strict", description="What becomes of a resource that violates only a profile: refused, or stored and flagged."
+    )
     default_page_size: int = Field(50, ge=1, description="Entries of a search or history page without `_count`.")
     max_page_size: int = Field(1000, ge=1, description="Upper bound of `_count`.")
     write_timeout_seconds: float = Field(60.0, gt=0, description="A write that is not done by then is undone: 503.")

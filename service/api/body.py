@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
-from service.api import conditions, formats
+from service.api import formats
 from service.api.server import Server, server_of
 from service.conformance.xml import from_xml
-from service.errors import BadRequest, Issue, TooLarge
+from service.errors import BadRequest, TooLarge
 from service.fhir.json import decode
 from service.fhir.positions import Steps
 
@@ -68,8 +68,10 @@ async def _too_large(request: Request, limit: int) -> TooLarge:
     return TooLarge(f"The body is larger than the {limit} bytes that this server takes")
 
 
-async def resource(request: Request, type_: str, keep_id: bool) -> dict[str, Any]:
-    """The valid resource of a create or update. Raises BadRequest or Unprocessable with all findings.
+async def resource(
+    request: Request, type_: str, keep_id: bool, judge: Callable[[dict[str, Any]], T]
+) -> tuple[dict[str, Any], T]:
+    """The resource of a create or update, and what `judge` says of it, which raises where it is not taken.
 
     Without `keep_id` the client's id is dropped: the server gives one (hl7.org/fhir/R4/http.html#create).
     """
@@ -78,13 +80,12 @@ async def resource(request: Request, type_: str, keep_id: bool) -> dict[str, Any
     content = await raw(request)
     speaks_of(request)
 
-    def parsed() -> dict[str, Any]:
+    def parsed() -> tuple[dict[str, Any], T]:
         value = an_object(content, server, xml)
         check_type(value, type_)
         if not keep_id:
             value.pop("id", None)
-        server.validator.require(value)
-        return value
+        return value, judge(value)
 
     return await compute(parsed, len(content))
 
@@ -112,13 +113,6 @@ def check_type(value: dict[str, Any], type_: str) -> None:
             code="value",
             rule="resource-type-mismatch",
         )
-
-
-def findings(request: Request, resource: dict[str, Any]) -> list[Issue]:
-    """The validator's warnings, where the client prefers an OperationOutcome to the resource."""
-    if conditions.prefer(request, "return", "") != "OperationOutcome":
-        return []
-    return server_of(request).validator.check(resource)
 
 
 async def compute(work: Callable[[], T], size: int) -> T:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import body, conditions, formats, idempotency, replies
+from service.api.handling import Door
 from service.api.selective import selective
 from service.api.server import server_of
 from service.errors import BadRequest, Unprocessable
@@ -24,10 +25,12 @@ async def create(request: Request) -> Response:
         text = "A create has no criteria in its URL; what must not exist yet stands in If-None-Exist"
         raise BadRequest(text, code="not-supported", rule="criteria-of-create")
     unless = _unless(request, type_)
-    resource = await body.resource(request, type_, keep_id=False)
+    door = Door(request)
+    resource, errors = await body.resource(request, type_, keep_id=False, judge=door.passed)
     _refuse_unprocessed(resource)
-    (applied,) = await idempotency.write(request, Plan((Create(resource, unless),), base=server.base(request)))
-    return replies.written(request, applied, body.findings(request, resource))
+    plan = Plan((Create(resource, unless),), base=server.base(request), beside=door.beside_new({0: errors}))
+    (applied,) = await idempotency.write(request, plan)
+    return replies.written(request, applied, door.notes(applied, resource))
 
 
 def _unless(request: Request, type_: str) -> Query | None:

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from service.api import conditions, formats, replies
 from service.api.selective import selective
 from service.api.server import server_of
-from service.fhir.operations import Delete, plan_of
+from service.fhir.operations import Delete, Plan
+from service.trial.flags import Flags
 
 
 async def delete(request: Request) -> Response:
@@ -16,7 +17,7 @@ async def delete(request: Request) -> Response:
     server = server_of(request)
     formats.check_accept(request)
     operation = Delete(server.type_of(request), request.path_params["id"], if_match=conditions.if_match(request))
-    (applied,) = await server.database.write(plan_of(operation))
+    (applied,) = await server.database.write(Plan((operation,), beside=Flags()))
     return replies.deleted(request, applied)
 
 
@@ -27,5 +28,5 @@ async def delete_conditional(request: Request) -> Response:
     type_ = server.type_of(request)
     where = selective(request, type_, conditions.pairs(request))
     operation = Delete(type_, where=where, if_match=conditions.if_match(request))
-    (applied,) = await server.database.write(plan_of(operation))
+    (applied,) = await server.database.write(Plan((operation,), beside=Flags()))
     return replies.deleted(request, applied)

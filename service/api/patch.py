@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import body, conditions, formats, replies
+from service.api.handling import Door
 from service.api.selective import selective
-from service.api.server import Server, server_of
+from service.api.server import server_of
+from service.conformance.definitions import Definitions
 from service.conformance.elements import elements_of
 from service.errors import UnsupportedMediaType
-from service.fhir.json import check_depth, decode
+from service.fhir.json import decode
 from service.fhir.operations import Patch, Plan
 from service.fhir.patch import JSON_PATCH, Document, FhirPathPatch, JsonPatch, ReadPatch, read_entry
 
@@ -39,17 +38,10 @@ async def patch_conditional(request: Request) -> Response:
 
 
 async def _answer(request: Request, operation: Patch) -> Response:
-    server = server_of(request)
-    patched: dict[str, Any] = {}
-    check = check_of(server)
-
-    def checked(resource: dict[str, Any]) -> None:
-        check(resource)
-        patched.clear()  # another version may have been patched before
-        patched.update(resource)
-
-    (applied,) = await server.database.write(Plan((operation,), base=server.base(request), check=checked))
-    return replies.written(request, applied, body.findings(request, patched))
+    server, door = server_of(request), Door(request)
+    plan = Plan((operation,), base=server.base(request), check=door.patched, beside=door.beside({}))
+    (applied,) = await server.database.write(plan)
+    return replies.written(request, applied, door.notes(applied))
 
 
 async def _document(request: Request) -> Document:
@@ -63,22 +55,12 @@ async def _document(request: Request) -> Document:
     except UnsupportedMediaType:
         text = f"A patch is sent as {', '.join(FORMATS)} (fhirVersion 4.0, UTF-8)"
         raise UnsupportedMediaType(text, headers={"Accept-Patch": ", ".join(FORMATS)}) from None
-    parameters = await body.resource(request, "Parameters", keep_id=True)
+    parameters, _ = await body.resource(request, "Parameters", keep_id=True, judge=server.validator.require)
     body.speaks_of(request, None)  # from here on errors speak of what is patched
     return FhirPathPatch.read(parameters, elements_of(server.definitions).root)
 
 
-def check_of(server: Server) -> Callable[[dict[str, Any]], None]:
-    """What a patched resource must pass before it is stored: the same as one that is sent whole."""
-
-    def check(resource: dict[str, Any]) -> None:
-        check_depth(resource, server.settings.max_depth)
-        server.validator.require(resource)
-
-    return check
-
-
-def read_patch_of(server: Server) -> ReadPatch:
+def patch_reader(definitions: Definitions, max_depth: int) -> ReadPatch:
     """Reads the patch of a bundle's entry."""
-    root, depth = elements_of(server.definitions).root, server.settings.max_depth
-    return lambda resource: read_entry(resource, root, depth)
+    root = elements_of(definitions).root
+    return lambda resource: read_entry(resource, root, max_depth)

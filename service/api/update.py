@@ -8,9 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import body, conditions, formats, replies
+from service.api.handling import Door
 from service.api.selective import selective
 from service.api.server import server_of
-from service.errors import BadRequest
+from service.errors import BadRequest, Issue
 from service.fhir.operations import Plan, Update
 
 
@@ -20,10 +21,10 @@ async def update(request: Request) -> Response:
     formats.check_accept(request)
     type_ = server.type_of(request)
     version = conditions.if_match(request)
-    resource = await body.resource(request, type_, keep_id=True)
+    door = Door(request)
+    resource, errors = await body.resource(request, type_, keep_id=True, judge=door.passed)
     _check_id(resource, type_, request.path_params["id"])
-    (applied,) = await server.database.write(Plan((Update(resource, if_match=version),), base=server.base(request)))
-    return replies.written(request, applied, body.findings(request, resource))
+    return await _answer(request, door, Update(resource, if_match=version), errors)
 
 
 async def update_conditional(request: Request) -> Response:
@@ -33,9 +34,16 @@ async def update_conditional(request: Request) -> Response:
     type_ = server.type_of(request)
     where = selective(request, type_, conditions.pairs(request))
     version = conditions.if_match(request)
-    resource = await body.resource(request, type_, keep_id=True)
-    (applied,) = await server.database.write(Plan((Update(resource, where, version),), base=server.base(request)))
-    return replies.written(request, applied, body.findings(request, resource))
+    door = Door(request)
+    resource, errors = await body.resource(request, type_, keep_id=True, judge=door.passed)
+    return await _answer(request, door, Update(resource, where, version), errors)
+
+
+async def _answer(request: Request, door: Door, operation: Update, errors: list[Issue]) -> Response:
+    server = server_of(request)
+    plan = Plan((operation,), base=server.base(request), beside=door.beside({0: errors}))
+    (applied,) = await server.database.write(plan)
+    return replies.written(request, applied, door.notes(applied, operation.resource))
 
 
 def _check_id(resource: dict[str, Any], type_: str, id_: str) -> None:

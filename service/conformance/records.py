@@ -8,6 +8,7 @@ and then against each differential. Source: https://hl7.org/fhir/R4/profiling.ht
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -70,7 +71,10 @@ class Element(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Structure(msgspec.Struct, array_like=True, frozen=True):
-    """A type (snapshot) or a profile (differential); `context` are the places where an extension may stand."""
+    """A type (snapshot) or a profile (differential).
+
+    `context` are the places where an extension may stand, `focus` the codes (system, code) that choose the profile.
+    """
 
     url: str
     version: str
@@ -82,6 +86,7 @@ class Structure(msgspec.Struct, array_like=True, frozen=True):
     abstract: bool
     elements: tuple[Element, ...]
     context: tuple[tuple[str, str], ...] = ()
+    focus: tuple[tuple[str, str], ...] = ()
 
 
 def canonical(url: str) -> str:
@@ -105,7 +110,15 @@ def structure(source: dict[str, Any]) -> Structure:
         source.get("abstract", False),
         tuple(_element(element) for element in view.get("element", ())),
         context,
+        tuple(_focus(source)),
     )
+
+
+def _focus(source: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for use in source.get("useContext", ()):
+        if use.get("code", {}).get("code") == "focus":
+            for coding in use.get("valueCodeableConcept", {}).get("coding", ()):
+                yield coding.get("system", ""), coding.get("code", "")
 
 
 def _element(source: dict[str, Any]) -> Element:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from service.errors import CartFhirError
+from service.errors import CartFhirError, Issue, operation_outcome
 from service.fhir.bundle import Entry
 from service.fhir.conditions import Query
 from service.fhir.json import encode
@@ -20,6 +20,7 @@ def respond(
     kind: str,
     entries: Sequence[Entry],
     results: Sequence[Applied | Answer | CartFhirError],
+    notes: Sequence[Sequence[Issue]],
     base: str,
     returns: str,
     render: Callable[[SearchPage, Query], bytes],
@@ -27,11 +28,11 @@ def respond(
     """The response Bundle, an entry for each in the order of the request.
 
     `kind` is transaction-response or batch-response; `returns` is Prefer's return: minimal, representation or
-    OperationOutcome; `render` makes a searchset.
+    OperationOutcome; `notes` are what an entry's outcome says in any case; `render` makes a searchset.
     """
     parts = [
-        _response(entry, result, base.rstrip("/"), returns, render)
-        for entry, result in zip(entries, results, strict=True)
+        _response(entry, result, noted, base.rstrip("/"), returns, render)
+        for entry, result, noted in zip(entries, results, notes, strict=True)
     ]
     head = encode({"resourceType": "Bundle", "type": kind})
     return b"".join((head[:-1], b',"entry":[', b",".join(parts), b"]}")) if parts else head
@@ -40,6 +41,7 @@ def respond(
 def _response(
     entry: Entry,
     result: Applied | Answer | CartFhirError,
+    notes: Sequence[Issue],
     base: str,
     returns: str,
     render: Callable[[SearchPage, Query], bytes],
@@ -53,7 +55,7 @@ def _response(
         assert isinstance(entry.operation, Search)
         return b'{"resource":%b,"response":%b}' % (render(result.page, entry.operation.query), encode(response))
     told = returns == "OperationOutcome" and result.outcome not in ("read", "found")
-    outcome = {"outcome": _done(result)} if told else {}
+    outcome = {"outcome": _done(result, notes)} if told or notes else {}
     stored = result.stored
     if stored is None:
         return encode({"response": response | outcome})
@@ -92,9 +94,9 @@ def _place(stored: Stored, base: str) -> dict[str, Any]:
     return place
 
 
-def _done(result: Applied) -> dict[str, Any]:
-    issue = {"severity": "information", "code": "informational", "diagnostics": f"The resource is {result.outcome}"}
-    return {"resourceType": "OperationOutcome", "issue": [issue]}
+def _done(result: Applied, notes: Sequence[Issue]) -> dict[str, Any]:
+    done = Issue("informational", f"The resource is {result.outcome}", severity="information")
+    return operation_outcome([done, *notes])
 
 
 def _status(code: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -97,6 +97,23 @@ class Once:
     results: tuple[Result, ...] | None = None
 
 
+class Beside(Protocol):
+    """What is kept beside the resources that a plan writes: for each at most one, under an id that follows from its
+    own. It is asked in the transaction, perhaps more than once; when a resource is deleted, so is what is beside it.
+    """
+
+    def identity(self, type_: str, id_: str) -> tuple[str, str]:
+        """Type and id of what stands beside `type_/id_`."""
+        ...
+
+    def wanted(self, number: int, reference: str, resource: Resource, known: Resource | None) -> Resource | None:
+        """What shall stand beside the resource of the plan's operation `number`; None: what stands there, may stay.
+
+        `reference` is its `Type/id`, `known` what stands beside it now.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Operations that succeed or fail together, whatever their order (hl7.org/fhir/R4/http.html#trules).
@@ -105,6 +122,7 @@ class Plan:
     `base` is our own FHIR base: absolute references to it are kept as relative ones.
     A `rehearsal` is resolved and checked like any other plan, and then nothing of it is kept.
     `check` raises a CartFhirError for a patched resource that may not be stored; it is called in the transaction.
+    `beside` is kept beside the resources in the same transaction; it has no results of its own.
     """
 
     operations: tuple[Operation, ...]
@@ -113,6 +131,11 @@ class Plan:
     once: Once | None = None
     rehearsal: bool = False
     check: Callable[[Resource], None] | None = None
+    beside: Beside | None = None
+
+    def about(self, type_: str, id_: str) -> tuple[tuple[str, str], ...]:
+        """The resource, and what may stand beside it: type and id of each."""
+        return ((type_, id_),) if self.beside is None else ((type_, id_), self.beside.identity(type_, id_))
 
 
 class Stored(msgspec.Struct, frozen=True):

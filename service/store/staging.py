@@ -115,7 +115,7 @@ class Staging:
         for prepared in group:
             for draft in prepared.drafts:
                 if draft.identity is not None and not isinstance(draft.operation, Create):
-                    targets.add(draft.identity)
+                    targets.update(prepared.plan.about(*draft.identity))
                 if draft.values is not None:
                     referenced.update((type_, id_) for _, type_, id_ in draft.values.reference)
         self.load(targets, with_content=True)

@@ -22,6 +22,7 @@ from service.fhir.operations import Plan, Stored, Update
 from service.store.database import Database
 from service.trial import provenance, quality
 from service.trial.exporter import provenances
+from service.trial.flags import Flags
 from service.trial.mapping.engine import Mapped, map_records, read_records
 from service.trial.mapping.identity import content_hash
 from service.trial.mapping.problems import problem
@@ -100,7 +101,7 @@ async def import_study(
     before = {found["id"]: found for found in await provenances(database)}
     updates, counts = await _compare(database, candidates, before)
     if updates and not check:
-        await database.write(Plan(tuple(updates)))
+        await database.write(Plan(tuple(updates), beside=Flags()))
         tell(f"{counts['created']} created, {counts['updated']} updated")
     left = _left(study, before, candidates)
     types = Counter(one.resource["resourceType"] for one in candidates)

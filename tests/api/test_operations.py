@@ -28,6 +28,11 @@ async def total(client: httpx.AsyncClient) -> int:
     return (await client.get("/_history")).json()["total"]
 
 
+def uncoded(subject: str, **changes: Any) -> dict[str, Any]:
+    """An observation whose code chooses no profile."""
+    return observation(subject, code={"text": "Ferritin"}) | changes
+
+
 async def test_validate_of_a_good_resource_finds_no_error(client: httpx.AsyncClient) -> None:
     for sent in (patient(), parameters(resource=patient())):
         answer = await client.post("/Patient/$validate", json=sent)
@@ -46,7 +51,7 @@ async def test_validate_of_a_broken_resource_is_a_200_with_every_finding(client:
 
 
 async def test_validate_checks_the_profile_that_is_asked_for(client: httpx.AsyncClient) -> None:
-    plain = await client.post("/Observation/$validate", json=observation("Patient/p"))
+    plain = await client.post("/Observation/$validate", json=uncoded("Patient/p"))
     assert {issue["severity"] for issue in issues(plain)} == {"information"}
     by_body = parameters(resource=observation("Patient/p"), profile=("Uri", LABORATORY))
     by_url = f"/Observation/$validate?profile={LABORATORY}"
@@ -59,14 +64,14 @@ async def test_validate_checks_the_profile_that_is_asked_for(client: httpx.Async
 
 
 async def test_validate_with_a_mode_asks_the_store_and_writes_nothing(client: httpx.AsyncClient) -> None:
-    dangling = parameters(resource=observation("Patient/p1"), mode=("Code", "create"))
+    dangling = parameters(resource=uncoded("Patient/p1"), mode=("Code", "create"))
     assert rules(await client.post("/Observation/$validate", json=dangling)) == {"unresolved-reference"}
     assert (await client.put("/Patient/p1", json=patient(id="p1"))).status_code == 201
     assert rules(await client.post("/Observation/$validate", json=dangling)) == {"valid"}
     update = "/Observation/o1/$validate?mode=update"
-    assert rules(await client.post(update, json=observation("Patient/p1"))) == {"id-missing"}
-    assert rules(await client.post(update, json=observation("Patient/p1", id="o2"))) == {"id-mismatch"}
-    assert rules(await client.post(update, json=observation("Patient/p1", id="o1"))) == {"valid"}
+    assert rules(await client.post(update, json=uncoded("Patient/p1"))) == {"id-missing"}
+    assert rules(await client.post(update, json=uncoded("Patient/p1", id="o2"))) == {"id-mismatch"}
+    assert rules(await client.post(update, json=uncoded("Patient/p1", id="o1"))) == {"valid"}
     assert await total(client) == 1
 
 
@@ -81,7 +86,7 @@ async def test_validate_of_a_delete_names_what_keeps_it(client: httpx.AsyncClien
 
 
 async def test_validate_of_what_is_stored(client: httpx.AsyncClient) -> None:
-    await client.put("/Observation/o1", json=observation("https://elsewhere.example/Patient/1", id="o1"))
+    await client.put("/Observation/o1", json=uncoded("https://elsewhere.example/Patient/1", id="o1"))
     assert rules(await client.get("/Observation/o1/$validate")) == {"valid"}
     answer = await client.get(f"/Observation/o1/$validate?profile={LABORATORY}")
     assert "error" in {issue["severity"] for issue in issues(answer)}

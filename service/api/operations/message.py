@@ -58,8 +58,13 @@ def read(bundle: dict[str, Any]) -> Message:
     return Message(header, event, tuple((f"Bundle.entry[{number}]", entry) for number, entry in enumerate(rest, 1)))
 
 
-def answer(message: Message, base: str, result: Sequence[Applied] | CartFhirError) -> Response:
-    """The response message. It is the same for the same result, so that a replayed request sees no difference."""
+def answer(
+    message: Message, base: str, result: Sequence[Applied] | CartFhirError, notes: Sequence[Issue] = ()
+) -> Response:
+    """The response message. It is the same for the same result, so that a replayed request sees no difference.
+
+    `notes` are told besides what was done.
+    """
     identifier = message.header["id"]
     header_url, outcome_url = (f"urn:uuid:{uuid5(NAMESPACE_URL, f'{base}/{identifier}/{n}')}" for n in ("h", "o"))
     event = {name: message.header[name] for name in ("eventCoding", "eventUri") if name in message.header}
@@ -72,7 +77,9 @@ def answer(message: Message, base: str, result: Sequence[Applied] | CartFhirErro
         response={"identifier": identifier, "code": _code(result), "details": {"reference": outcome_url}},
         focus=_focus(result, base) or None,
     )
-    outcome = result.outcome() if isinstance(result, CartFhirError) else operation_outcome(_done(message, result))
+    outcome = (
+        result.outcome() if isinstance(result, CartFhirError) else operation_outcome([*_done(message, result), *notes])
+    )
     outcome = {
         "resourceType": "OperationOutcome",
         "id": outcome_url.removeprefix("urn:uuid:"),

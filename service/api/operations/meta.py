@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.api import formats, idempotency, replies
+from service.api.handling import Door
 from service.api.operations.inputs import inputs, one
 from service.api.server import server_of
 from service.errors import BadRequest, PreconditionFailed
@@ -53,14 +54,17 @@ async def _change(request: Request, change: Callable[[Meta, Meta], Meta]) -> Res
     keyed = idempotency.keyed_of(request)
     if keyed is not None and keyed.before is not None:
         return _answer(_stored(keyed.before[0]))
+    door = Door(request)
     for left in reversed(range(TRIES)):
         stored = await server.database.read(type_, id_)
         resource = decode(stored.content or b"{}", 10_000)
         resource["meta"] = change(resource.get("meta", {}), wanted)
-        server.validator.require(resource)
-        operation = Update(resource, if_match=stored.version)
+        errors = door.passed(resource)
+        plan = Plan(
+            (Update(resource, if_match=stored.version),), base=server.base(request), beside=door.beside({0: errors})
+        )
         try:
-            (applied,) = await idempotency.write(request, Plan((operation,), base=server.base(request)))
+            (applied,) = await idempotency.write(request, plan)
         except PreconditionFailed:
             if not left:
                 raise

@@ -1,11 +1,11 @@
-"""Is this resource valid: against R4, and against the profiles that it claims or that are asked for.
+"""Is this resource valid: against R4, and against the profiles that it claims, its code chooses or the caller names.
 
 Every finding of a resource is given at once. Source: https://hl7.org/fhir/R4/validation.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from service.conformance.definitions import Definitions
@@ -17,7 +17,7 @@ from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.profiles import Profiles
 from service.conformance.validator.shapes import Shapes
 from service.conformance.validator.types import Types
-from service.errors import BadRequest, Issue, Unprocessable
+from service.errors import BadRequest, CartFhirError, Issue, Unprocessable
 
 __all__ = ["Validator"]
 
@@ -42,12 +42,17 @@ class Validator:
         types.of_profile = self._profiles.of_data_type
         types.extension_rule = self._profiles.extension_rule
 
-    def check(self, resource: Any, profiles: Sequence[str] = ()) -> list[Issue]:
-        """All findings, errors first; `profiles` are applied besides those of `meta.profile`. Never raises."""
+    def check(self, resource: Any, profiles: Sequence[str] = (), advice: bool = True) -> list[Issue]:
+        """All findings, errors first; `profiles` are applied besides those of `meta.profile`. Never raises.
+
+        `advice`: also, as warnings, what profiles find that a public code chooses.
+        """
         try:
             found = self._standalone(resource) or []
             for url in profiles:
                 found += self._profiles.apply(url, resource, None) or []
+            if advice:
+                found = [*self._advice(resource), *found]  # of equal findings the later one, an error, counts
         except RecursionError:
             found = [Finding("structure", "json-too-deep", "The resource nests too deep")]
         if not found:
@@ -63,11 +68,25 @@ class Validator:
 
     def require(self, resource: Any, profiles: Sequence[str] = ()) -> None:
         """Raises BadRequest where R4 itself is violated, Unprocessable where only profiles are."""
-        issues = self.check(resource, profiles)
-        errors = [issue for issue in issues if issue.severity == "error"]
+        errors = self.errors(resource, profiles)
         if errors:
-            base = any(self.is_base(issue) for issue in errors)
-            raise (BadRequest if base else Unprocessable)(issues=errors)
+            raise self.refusal(errors)
+
+    def errors(self, resource: Any, profiles: Sequence[str] = ()) -> list[Issue]:
+        """The findings for which a resource is refused."""
+        found = self.check(resource, profiles, advice=False)
+        return [issue for issue in found if issue.severity == "error"] if found else found
+
+    def refusal(self, errors: Sequence[Issue]) -> CartFhirError:
+        """BadRequest where an error is against R4 itself, else Unprocessable."""
+        return (BadRequest if any(map(self.is_base, errors)) else Unprocessable)(issues=list(errors))
+
+    def _advice(self, resource: Any) -> Iterator[Finding]:
+        for url, place, one in self._profiles.choice.advised(resource):
+            for finding in at(place, self._profiles.apply(url, one) or []):
+                if finding.severity == "error":
+                    finding.severity = "warning"
+                yield finding
 
     def is_base(self, issue: Issue) -> bool:
         """Whether the issue is against R4 itself: a rule of a type, not of a profile."""

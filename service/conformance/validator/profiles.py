@@ -10,6 +10,7 @@ from typing import Any
 from service.conformance.records import Structure, canonical
 from service.conformance.terminology import Terminology
 from service.conformance.validator.bindings import Bindings
+from service.conformance.validator.choice import Choice
 from service.conformance.validator.contexts import Contexts
 from service.conformance.validator.findings import Check, Finding, one, settled, sourced
 from service.conformance.validator.invariants import Invariants
@@ -28,6 +29,7 @@ class Profiles:
     ) -> None:
         self._definitions = shapes.definitions
         self._known = frozenset(self._definitions.structures())
+        self.choice = Choice(self._definitions)
         self._narrowing = Narrowing(shapes, terminology, types, bindings, invariants, self.apply)
         self._contexts = Contexts(shapes)
         self._compiled: dict[str, tuple[str, Rule, bool] | None] = {}
@@ -36,11 +38,15 @@ class Profiles:
         self._compiling = 0
 
     def claimed(self, resource: Check) -> Check:
-        """A resource with the profiles that its `meta.profile` claims."""
+        """A resource with the profiles that its `meta.profile` claims and those that its code requires."""
 
         def check(value: Any) -> list[Finding] | None:
             found = resource(value)
-            meta = value.get("meta") if type(value) is dict else None
+            if type(value) is not dict:
+                return found
+            for url in self.choice.required(value):
+                found = (found or []) + (self.apply(url, value) or [])
+            meta = value.get("meta")
             if type(meta) is not dict or "profile" not in meta or "resourceType" not in value:
                 return found
             claims = meta["profile"]

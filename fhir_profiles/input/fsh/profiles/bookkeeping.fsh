@@ -4,6 +4,16 @@ Id: trial-detected-issue
 Title: "Data issue"
 Description: "A doubt about recorded data: its kind, the resources it speaks of, and what is doubtful. The data stays as it is."
 * insert SubjectData
+* insert ChosenBy($quality#implausible-value)
+* insert ChosenBy($quality#unit-missing)
+* insert ChosenBy($quality#contradiction)
+* insert ChosenBy($quality#terminology-conflict)
+* insert ChosenBy($quality#rate-mismatch)
+* insert ChosenBy($quality#unassigned-fact)
+* insert ChosenBy($quality#count-mismatch)
+* insert ChosenBy($quality#not-stated)
+* insert ChosenBy($quality#re-identification)
+* insert ChosenBy($quality#profile-violation)
 * status MS
 * code 1..1 MS
 * code from QualityIssueVS (required)

@@ -24,6 +24,7 @@ Id: trial-medication-administration
 Title: "Administration"
 Description: "A drug of bridging, lymphodepletion or toxicity treatment, or the CAR-T dose. R4 does not let medication[x] refer to a BiologicallyDerivedProduct: a dose has the concept car-t-product and is partOf the infusion that names the product."
 * insert SubjectData
+* insert ChosenBy($concept#car-t-product)
 * extension contains LineNumber named lineNumber 0..1 MS
 * status MS
 * partOf MS

@@ -17,6 +17,19 @@ Id: laboratory-result
 Title: "Laboratory result"
 Description: "A measurement with a UCUM unit, or, where the source prints none, with the reason in the place of the unit."
 * insert TrialObservationRules
+* insert ChosenBy($LNC#2532-0)
+* insert ChosenBy($LNC#2276-4)
+* insert ChosenBy($LNC#1988-5)
+* insert ChosenBy($LNC#30522-7)
+* insert ChosenBy($LNC#26881-3)
+* insert ChosenBy($LNC#718-7)
+* insert ChosenBy($LNC#751-8)
+* insert ChosenBy($LNC#26499-4)
+* insert ChosenBy($LNC#777-3)
+* insert ChosenBy($LNC#26515-7)
+* insert ChosenBy($LNC#6690-2)
+* insert ChosenBy($LNC#26464-8)
+* insert ChosenBy($LNC#2160-0)
 * category ^slicing.discriminator.type = #pattern
 * category ^slicing.discriminator.path = "$this"
 * category ^slicing.rules = #open
@@ -42,6 +55,8 @@ Id: cd19-cells
 Title: "CD19 cells"
 Description: "B cells after the infusion, as a count or a share, with the specimen in which they were counted."
 * insert OwnDefinition
+* insert ChosenBy($LNC#8116-6)
+* insert ChosenBy($LNC#8117-4)
 * code from Cd19VS (required)
 * insert SpecimenOrReason
 * obeys cf-cd19
@@ -67,6 +82,10 @@ Id: car-t-measurement
 Title: "CAR-T cell measurement"
 Description: "Viability, transduction efficiency and vector copy number of a product, copies of the transgene in the subject. The product that was tested stands in focus."
 * insert TrialObservationRules
+* insert ChosenBy($concept#viability)
+* insert ChosenBy($concept#transduction-efficiency)
+* insert ChosenBy($concept#vector-copy-number)
+* insert ChosenBy($concept#car-transgene-copies)
 * category ^slicing.discriminator.type = #pattern
 * category ^slicing.discriminator.path = "$this"
 * category ^slicing.rules = #open
@@ -93,6 +112,7 @@ Id: donor-chimerism
 Title: "Donor chimerism"
 Description: "Share of donor cells, 0 to 100 %. Preliminary, with a contradiction tag, where the source contradicts itself."
 * insert TrialObservationRules
+* insert ChosenBy($concept#donor-chimerism)
 * category ^slicing.discriminator.type = #pattern
 * category ^slicing.discriminator.path = "$this"
 * category ^slicing.rules = #open
@@ -116,6 +136,10 @@ Id: toxicity-grade
 Title: "Toxicity grade"
 Description: "A grade on a named scale. Grades of different scales are never converted into each other."
 * insert TrialObservationRules
+* insert ChosenBy($concept#crs-grade)
+* insert ChosenBy($concept#icans-grade)
+* insert ChosenBy($concept#cres-grade)
+* insert ChosenBy($concept#hematological-toxicity)
 * code 1..1
 * code from ToxicityGradeCodeVS (required)
 * subject only Reference(Patient)
@@ -146,6 +170,7 @@ Id: ice-score
 Title: "ICE score"
 Description: "Immune effector cell-associated encephalopathy score with its eight items (ASTCT 2019)."
 * insert TrialObservationRules
+* insert ChosenBy($concept#ice-score)
 * code = $concept#ice-score
 * subject only Reference(Patient)
 * value[x] 1..1
@@ -188,6 +213,7 @@ Id: treatment-response
 Title: "Treatment response"
 Description: "Overall response of the disease."
 * insert TrialObservationRules
+* insert ChosenBy($LNC#97509-4)
 * code = $LNC#97509-4
 * subject only Reference(Patient)
 * focus 1..* MS
@@ -205,6 +231,17 @@ Id: trial-observation
 Title: "Trial observation"
 Description: "A fact of a subject or a group that has no profile of its own: age, months from HSCT, bulky disease, B-cell aplasia and others."
 * insert TrialObservationRules
+* insert ChosenBy($concept#months-from-hsct-to-infusion)
+* insert ChosenBy($concept#b-cell-aplasia)
+* insert ChosenBy($concept#bulky-disease)
+* insert ChosenBy($concept#prior-lines-of-therapy)
+* insert ChosenBy($concept#vital-status)
+* insert ChosenBy($concept#toxicity)
+* insert ChosenBy($concept#without-b-cell-aplasia)
+* insert ChosenBy($concept#progression-after-partial-response)
+* insert ChosenBy($concept#deaths)
+* insert ChosenBy($concept#graft-versus-host-disease)
+* insert ChosenBy($concept#extramedullary-disease)
 * extension contains CountedBy named countedBy 0..1 MS
 * code from TrialObservationCodeVS (required)
 * subject only Reference(Patient or Group)

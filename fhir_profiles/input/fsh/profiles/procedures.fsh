@@ -17,6 +17,7 @@ Id: leukapheresis
 Title: "Leukapheresis"
 Description: "Collection of mononuclear cells as starting material of the product."
 * insert TrialProcedure
+* insert ChosenBy($concept#leukapheresis)
 * code = $concept#leukapheresis
 
 Profile: CarTInfusion
@@ -25,6 +26,7 @@ Id: car-t-infusion
 Title: "CAR-T infusion"
 Description: "Infusion of the product. A completed one names the product that was infused."
 * insert TrialProcedure
+* insert ChosenBy($concept#car-t-infusion)
 * code = $concept#car-t-infusion
 * extension contains InfusedProduct named infusedProduct 0..* MS
 * contained MS

@@ -4,6 +4,7 @@ Id: car-t-product
 Title: "CAR-T product"
 Description: "A batch, from collection to release. A failed batch is unavailable and says why; every other names the subject from whom its cells came."
 * insert SubjectData
+* insert ChosenBy($concept#car-t-product)
 * extension contains ReleaseStatusExtension named releaseStatus 1..1 MS and
     FailureReasonExtension named failureReason 0..* MS and
     ReleaseResult named releaseResult 0..* MS

@@ -43,3 +43,8 @@ RuleSet: SubjectData
 * obeys cf-restricted
 * meta MS
 * meta.security MS
+
+// A resource with this code is checked by the profile even where it does not claim it: docs/decisions/0006-profiles-by-code.md
+RuleSet: ChosenBy(code)
+* ^useContext[+].code = http://terminology.hl7.org/CodeSystem/usage-context-type#focus
+* ^useContext[=].valueCodeableConcept = {code}

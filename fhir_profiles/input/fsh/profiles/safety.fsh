@@ -4,6 +4,10 @@ Id: trial-adverse-event
 Title: "Adverse event"
 Description: "A toxicity with its grade, its end, the suspected product and what was done against it."
 * insert SubjectData
+* insert ChosenBy($concept#cres)
+* insert ChosenBy($concept#icans)
+* insert ChosenBy($concept#hematological-toxicity)
+* insert ChosenBy($MDR#10052015)
 * extension contains AdverseEventGrade named grade 0..1 MS and
     AdverseEventResolved named resolved 0..1 MS and
     SuspectProduct named suspectProduct 0..* MS and

@@ -114,6 +114,10 @@ Id: trial-group
 Title: "Cohort"
 Description: "A step of the cohort funnel with its count; members only where the source names them."
 * insert SubjectData
+* insert ChosenBy($concept#cohort-enrolled)
+* insert ChosenBy($concept#cohort-apheresed)
+* insert ChosenBy($concept#cohort-product-released)
+* insert ChosenBy($concept#cohort-treated)
 * actual = true
 * type = #person
 * identifier MS
@@ -141,6 +145,7 @@ Id: trial-condition
 Title: "Disease"
 Description: "The malignancy that is treated, or one that it came from (condition-occurredFollowing)."
 * insert SubjectData
+* insert ChosenBy($concept#double-hit-lymphoma)
 * extension contains DiseaseStatus named diseaseStatus 0..1 MS and
     http://hl7.org/fhir/StructureDefinition/condition-occurredFollowing named follows 0..* MS
 * clinicalStatus MS

@@ -105,6 +105,7 @@ Description: "Why a value of the record is in doubt. The value itself is kept as
 * #count-mismatch "Count mismatch" "A printed count differs from the one that the rows give."
 * #not-stated "Not stated" "The source leaves out what a record should have."
 * #re-identification "Re-identification" "So few subjects that a record may tell who one is."
+* #profile-violation "Profile violation" "A resource was accepted although it does not meet its profile."
 
 CodeSystem: ReleaseStatus
 Id: release-status
