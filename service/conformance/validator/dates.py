@@ -34,6 +34,8 @@ def _bounds(text: str) -> tuple[datetime, datetime]:
     """The first and the last moment that the text may mean; a day, month or year counts to its last day's end."""
     if len(text) > _DATE:
         moment = datetime.fromisoformat(text.replace(":60", ":59"))
+        if moment.tzinfo is None:
+            raise ValueError("a time without a zone is no moment")
         return moment, moment
     year, month, day = (int(part) for part in (text + "-00-00"[len(text) - 4 :])[:_DATE].split("-"))
     last_month = month or 12
