@@ -53,8 +53,9 @@ XML_PIECES = (
 )  # fmt: skip
 VALUE = re.compile(rb' [a-z]+="([^"]*)"')
 VALUES = (
-    b"", b" ", b"x", b"2021-02-30", b"2021-01-01T10:00:00", b"true", b"0", b"-1", b"1e999999999", b"9" * 5000, b"#", b"Patient/1", b"x/1",
-    b"urn:uuid:x", b"http://x.example/ y", "Ayşe".encode(), b"&#x1F600;", b"&lt;", b"x" * 70_000, b"&#13;&#10;&#9;",
+    b"", b" ", b"x", b"2021-02-30", b"2021-01-01T10:00:00", b"true", b"0", b"-1", b"1e999999999", b"9" * 5000, b"#",
+    b"Patient/1", b"x/1", b"urn:uuid:x", b"http://x.example/ y", "Ayşe".encode(), b"&#x1F600;", b"&lt;", b"x" * 70_000,
+    b"&#13;&#10;&#9;",
 )  # fmt: skip
 
 
