@@ -64,7 +64,11 @@ def header(name: str, text: str, example: str | None = None) -> Parameter:
     return Parameter(name, text, example, "header")
 
 
-PREFER = header("Prefer", "`return=minimal`, `return=representation` (default) or `return=OperationOutcome`")
+PREFER = header(
+    "Prefer",
+    "`return=minimal`, `return=representation` (default) or `return=OperationOutcome`; `handling=strict` refuses what "
+    "violates only a profile, `handling=lenient` stores it with a DetectedIssue",
+)
 IF_MATCH = header("If-Match", 'The version that must be current, e.g. `W/"1"`; another one is a 412')
 COUNT = Parameter("_count", "Entries of a page", "5")
 

@@ -166,6 +166,7 @@ INTERACTIONS: dict[str, Operation] = {
         (
             Body("ferritin.json", "A ferritin value of ISIKOK19-001", 201),
             Body("ferritin-broken.json", "Wrong status, no code, a number as text: 400 with every finding", 400),
+            Body("ice-score-broken.json", "Sound R4 that breaks the profile of its code: 422, unless lenient", 422),
         ),
         success=(201, 200),
         errors=WRITE_ERRORS,

@@ -278,6 +278,21 @@ async def test_deleted_resource_takes_its_flag_along(client: httpx.AsyncClient, 
     assert (await client.delete("/Patient/p")).status_code == 204
 
 
+async def test_flag_that_others_refer_to_keeps_its_resource(client: httpx.AsyncClient, subject: str) -> None:
+    await client.put("/Observation/o", json=wrong(id="o"), headers=LENIENT)
+    (flag,) = await flags(client)
+    assert rules(await client.get("/Observation/o/$validate?mode=delete")) == {"valid"}
+    task = {"resourceType": "Task", "id": "t", "status": "requested", "intent": "order"}
+    task["focus"] = {"reference": f"DetectedIssue/{flag['id']}"}
+    assert (await client.put("/Task/t", json=task)).status_code == 201
+    refused = await client.delete("/Observation/o")
+    assert (refused.status_code, rules(refused)) == (409, {"referenced"})
+    assert rules(await client.get("/Observation/o/$validate?mode=delete")) == {"referenced"}
+    assert len(await flags(client)) == 1
+    assert (await client.delete("/Task/t")).status_code == 204
+    assert (await client.delete("/Observation/o")).status_code == 204
+
+
 async def test_message_is_refused_or_flagged(client: httpx.AsyncClient) -> None:
     identity, value = "urn:uuid:11111111-1111-4111-8111-111111111111", "urn:uuid:22222222-2222-4222-8222-222222222222"
     system = "https://hospital.example/lab"

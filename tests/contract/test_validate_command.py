@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from service.cli import app
 from service.conformance.definitions import Definitions
 from service.conformance.validator import Validator
 from service.settings import Settings, shipped
@@ -64,8 +66,6 @@ def write(path: Path, *resources: dict[str, Any]) -> Path:
 
 def test_exit_code_and_summary_say_what_was_found(tmp_path: Path, data: Path) -> None:
     good, bad = write(tmp_path / "good.json", VALID), write(tmp_path / "bad.json", INVALID)
-    fine = validate(data, str(good))
-    assert (fine.returncode, fine.stdout) == (0, "1 resources: 1 valid, 0 invalid; 0 errors, 0 warnings\n")
     wrong = validate(data, str(good), str(bad))
     assert wrong.returncode == 1
     found, summary = wrong.stdout.splitlines()
@@ -80,40 +80,67 @@ def test_exit_code_and_summary_say_what_was_found(tmp_path: Path, data: Path) ->
     assert missing.returncode == 2
     assert missing.stderr.startswith(f"cart-fhir: {tmp_path / 'nothing.json'} cannot be read")
     assert "1 invalid" in missing.stdout
-    unknown = validate(data, str(good), "--profile", "https://nowhere.example/x")
-    assert (unknown.returncode, unknown.stdout) == (2, "")
 
 
-def test_standard_input_is_lines_or_one_document(data: Path) -> None:
+def test_profile_that_is_not_known_is_said_at_once(tmp_path: Path, data: Path) -> None:
+    done = validate(data, str(write(tmp_path / "a.json", VALID)), "--profile", "https://nowhere.example/x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "https://nowhere.example/x" in done.stderr
+
+
+def test_standard_input_is_lines(data: Path) -> None:
     lines = validate(data, "-", "--quiet", text=f"\n{json.dumps(VALID)}\n\n{json.dumps(INVALID)}\n")
     assert (lines.returncode, lines.stdout.split(":")[:2]) == (1, ["(stdin)", "4"])
-    assert validate(data, "-", "--quiet", text=json.dumps(VALID, indent=1)).stdout == ""
-    assert validate(data, "-", text=XML % "male").returncode == 0
+    assert len(lines.stdout.splitlines()) == 1
+    done = validate(data, "-", "--quiet", text=json.dumps(VALID))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_json_report_is_an_outcome_a_line(tmp_path: Path, data: Path, definitions: Definitions) -> None:
+def test_file_whose_name_does_not_tell_is_known_by_its_start(tmp_path: Path, checker: Checker) -> None:
+    contents = {
+        "lines": f"\n{json.dumps(INVALID)}\n{json.dumps(INVALID)}\n",
+        "document": json.dumps(INVALID, indent=1),
+        "xml": "\ufeff" + XML % "x",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    found = {name: judged(checker, tmp_path / name) for name in contents}
+    assert {name: count.invalid for name, (_, count, _) in found.items()} == {"lines": 2, "document": 1, "xml": 1}
+    assert {name: lines[-1].split(":")[1] for name, (lines, _, _) in found.items()} == {
+        "lines": "3",
+        "document": "3",
+        "xml": "3",
+    }
+
+
+def test_json_report_is_an_outcome_a_line(
+    tmp_path: Path, data: Path, definitions: Definitions, checker: Checker
+) -> None:
     file = write(tmp_path / "a.ndjson", VALID, INVALID)
     done = validate(data, str(file), "--format", "json")
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 1
+    assert done.stderr.strip() == "2 resources: 1 valid, 1 invalid; 1 errors, 0 warnings"
     assert [[issue["severity"] for issue in one["issue"]] for one in outcomes] == [["information"], ["error"]]
     assert [one["issue"][0]["location"][0].split(":")[:2] for one in outcomes] == [[str(file), "1"], [str(file), "2"]]
     for outcome in outcomes:
         assert [one for one in Validator(definitions).check(outcome) if one.severity == "error"] == []
-    quiet = validate(data, str(file), "--format", "json", "--quiet")
-    assert quiet.stdout.splitlines() == done.stdout.splitlines()[1:]
-    assert quiet.stderr == ""
+    quiet = [
+        line
+        for one in judge_all(checker, [str(file)], Count(), pytest.fail)
+        for line in report(one, "json", errors_only=True)
+    ]
+    assert quiet == done.stdout.splitlines()[1:]
 
 
-def test_profiles_that_are_asked_for_count(tmp_path: Path, data: Path) -> None:
-    observation = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
-    file = write(tmp_path / "a.json", observation)
-    assert validate(data, str(file)).returncode == 0
-    twice = ("--profile", LABORATORY, "--profile", "http://hl7.org/fhir/StructureDefinition/vitalsigns")
-    done = validate(data, str(file), *twice)
-    assert done.returncode == 1
-    assert LABORATORY in done.stdout
-    assert "vitalsigns" in done.stdout
+def test_profiles_that_are_asked_for_count(tmp_path: Path, checker: Checker, definitions: Definitions) -> None:
+    file = write(tmp_path / "a.json", {"resourceType": "Observation", "status": "final", "code": {"text": "x"}})
+    assert judged(checker, file)[1].exit_code == 0
+    asked = Checker(Settings(), definitions, (LABORATORY, "http://hl7.org/fhir/StructureDefinition/vitalsigns"))
+    lines, count, _ = judged(asked, file)
+    assert count.exit_code == 1
+    assert any(LABORATORY in line for line in lines)
+    assert any("vitalsigns" in line for line in lines)
 
 
 def test_folder_is_read_in_order_with_all_that_is_below(tmp_path: Path, checker: Checker) -> None:
@@ -196,3 +223,13 @@ def test_terminal_is_never_commanded(checker: Checker) -> None:
     assert lines
     assert not any(ord(letter) < 32 for line in lines for letter in line)
     assert as_text("a\x9b\ud800b") == "a??b"
+
+
+def test_commands_and_their_page_say_the_same() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "start.md").read_text()
+    described = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `cart-fhir ")}
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert {line.split()[1] for line in described} == set(commands)
+    (line,) = (line for line in described if line.startswith("cart-fhir validate "))
+    options = {option for one in commands["validate"].params for option in one.opts if option.startswith("--")}
+    assert set(re.findall(r"--[a-z]+", line)) == options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.api.answers import FOUND, PATIENT
-from service.api.examples import COUNT, Body, Operation, Parameter, header, path
+from service.api.examples import COUNT, PREFER, Body, Operation, Parameter, header, path
 from service.api.operations.events import SYSTEM
 from service.api.operations.terminology_shown import TERMINOLOGY
 
@@ -85,12 +85,15 @@ SHOWN: dict[str, Operation] = {
     "validate": Operation(
         "Would this be taken?",
         "200 with an OperationOutcome, whatever is found; nothing is written. The body is the resource, or Parameters "
-        "with `resource`, `mode` and `profile`. With `mode` create or update the links are looked up as well.",
+        "with `resource`, `mode` and `profile`. With `mode` create or update the links are looked up as well. "
+        "A finding names the definition that it breaks: R4 itself, a profile that is claimed or asked for, or one that "
+        "the code chooses.",
         TAG,
         (path("type", "Observation"), Parameter("mode", "create, update or profile"), PROFILE),
         (
             Body("ferritin.json", "A valid result", 200),
             Body("ferritin-broken.json", "Wrong status, no code, a number as text: all in the outcome", 200),
+            Body("ice-score-broken.json", "Its code chooses a profile, which it breaks; each finding names it", 200),
             Body("validate.json", "As Parameters, with mode and profile", 200),
         ),
         errors=ERRORS,
@@ -157,7 +160,7 @@ SHOWN: dict[str, Operation] = {
         "its identifier, all or nothing; ids in the message are the sender's and are replaced. Sent again, nothing "
         "changes.",
         TAG,
-        (KEY,),
+        (KEY, PREFER),
         (
             Body("message.json", "A laboratory sends a ferritin value", 200),
             Body("message-unknown.json", "An event that is not known here: a message that says so", 422),

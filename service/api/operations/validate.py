@@ -14,6 +14,7 @@ from service.errors import BadRequest, CartFhirError, Issue, operation_outcome
 from service.fhir.json import decode
 from service.fhir.operations import Create, Delete, Operation, Plan, Update
 from service.fhir.positions import Steps
+from service.trial.flags import Flags
 
 MODES = frozenset({"create", "update", "delete", "profile"})
 KNOWN = ("mode", "profile")
@@ -103,7 +104,8 @@ async def _rehearsed(request: Request, operation: Operation) -> list[Issue]:
     """The write up to the point where it would be kept."""
     server = server_of(request)
     try:
-        await server.database.write(Plan((operation,), base=server.base(request), rehearsal=True))
+        plan = Plan((operation,), base=server.base(request), rehearsal=True, beside=Flags())
+        await server.database.write(plan)
     except CartFhirError as error:
         if error.status >= 500:
             raise
