@@ -7,6 +7,7 @@ lenient handling it is stored with a DetectedIssue beside it, in the same transa
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -35,6 +36,12 @@ class Door:
         before = keyed is not None and keyed.before is not None
         self.lenient = before or conditions.prefer(request, "handling", server.settings.handling) == "lenient"
         self._patched: dict[str, Errors] = {}
+
+    def anew(self) -> Door:
+        """The same for another plan of the request, which knows nothing of what was patched by this one."""
+        other = copy(self)
+        other._patched = {}
+        return other
 
     def passed(self, resource: Any) -> Errors:
         """What the resource is taken in spite of. Raises BadRequest or Unprocessable with all errors."""

@@ -142,7 +142,9 @@ async def _each(
             for number, (entry, result) in enumerate(zip(entries, results, strict=True))
             if result is None and (entry.forward is not None or isinstance(entry.operation, (Read, Search))) == reads
         ]
-        done = await asyncio.gather(*(_apply(request, door, entries[number], found[number], base) for number in chosen))
+        done = await asyncio.gather(
+            *(_apply(request, door.anew(), entries[number], found[number], base) for number in chosen)
+        )
         for number, result in zip(chosen, done, strict=True):
             results[number] = result
     return [result for result in results if result is not None]

@@ -216,6 +216,21 @@ async def test_batch_refuses_or_flags_entry_by_entry(client: httpx.AsyncClient, 
     assert flag["implicated"][0]["reference"] in lenient[0]["response"]["location"]
 
 
+async def test_batch_entries_about_one_resource_leave_the_flag_that_fits(
+    client: httpx.AsyncClient, subject: str
+) -> None:
+    parts = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": "Observation.effective"}]
+    parameters = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
+    for number in range(4):
+        await client.put("/Observation/o", json=right(id="o", note=[{"text": str(number)}]))
+        changes = [entry(parameters, "PATCH", "Observation/o"), entry(right(id="o"), "PUT", "Observation/o")]
+        sent = bundle(*(changes if number % 2 else reversed(changes)), type_="batch")
+        assert (await client.post("", json=sent, headers=LENIENT)).status_code == 200
+        wrong_now = "effectiveDateTime" not in (await client.get("/Observation/o")).json()
+        (flag,) = await flags(client)
+        assert (flag["status"] == "final") == wrong_now
+
+
 async def test_patch_entry_is_flagged_by_what_it_makes(client: httpx.AsyncClient, subject: str) -> None:
     await client.put("/Observation/o", json=right(id="o"))
     parts = [
