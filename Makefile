@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint profiles golden bench soak clean
+.PHONY: help run test check lint profiles golden bench soak oracle clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ bench: $(VENV)/.dev ## Rates beside their yardsticks, in one run
 
 soak: $(VENV)/.dev ## Long campaigns: crashes, faults, random plans, 20,000 nearly right requests, 200,000 mutated bodies
 	@CART_FHIR_SOAK=1 $(BIN)/python -m pytest tests/promises tests/store/test_state_machine.py tests/unit/test_generated.py tests/unit/test_corpus.py
+
+oracle: $(VENV)/.dev ## Our validator against HL7's own, some 8,000 cases (needs Java and Maven)
+	@$(BIN)/python -m oracle.compare
 
 clean: ## Remove the environment and the local data
 	rm -rf $(VENV) .cart-fhir
