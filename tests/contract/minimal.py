@@ -40,15 +40,21 @@ MORE: dict[str, dict[str, Any]] = {
     "AllergyIntolerance": {"verificationStatus": {"coding": [{"system": VERIFICATION, "code": "entered-in-error"}]}},
     "Appointment": {"status": "proposed", "participant": [{"status": "accepted", "type": [CODED]}]},
     "AppointmentResponse": {"participantType": [CODED]},
+    "Binary": {"contentType": "text/plain"},
     "Bundle": {"type": "collection"},  # a batch or transaction is carried out, not stored
-    "CapabilityStatement": {"fhirVersion": "4.0.1", "software": {"name": "x"}, "rest": [{"mode": "server"}]},
+    "CapabilityStatement": {
+        "fhirVersion": "4.0.1",
+        "format": ["json"],
+        "software": {"name": "x"},
+        "rest": [{"mode": "server"}],
+    },
     "Consent": {"policyRule": CODED},
     "EventDefinition": {"trigger": [{"type": "named-event", "name": "x"}]},
     "ImmunizationRecommendation": {"recommendation": [{"forecastStatus": CODED, "targetDisease": CODED}]},
     "InsurancePlan": {"name": "x"},
     "Linkage": {"item": [TWO, TWO]},
     "Organization": {"name": "x"},
-    "StructureDefinition": {"differential": {"element": [{"id": "x", "path": "x"}]}},
+    "StructureDefinition": {"type": "Patient", "differential": {"element": [{"id": "Patient", "path": "Patient"}]}},
     "TerminologyCapabilities": {"software": {"name": "x"}},
 }
 # The same of elements that are not mandatory themselves, by their path.

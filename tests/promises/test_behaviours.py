@@ -74,7 +74,7 @@ async def test_races_over_sockets_have_one_winner(database_url: str, folder: Pat
             assert await at_once(*first) == {201: 1, 412: 49}
             tag = {"if-match": 'W/"1"'}
             next_ = [
-                client.put("/Patient/a", json=known("3", id="a", language=f"y-{n}"), headers=tag) for n in range(50)
+                client.put("/Patient/a", json=known("3", id="a", language=f"x-y{n}"), headers=tag) for n in range(50)
             ]
             assert await at_once(*next_) == {200: 1, 412: 49}
             assert await total(client, "/Patient?") == 3
