@@ -69,13 +69,13 @@ def definitions_into(folder: Path) -> None:
 def build(definitions: Definitions, amounts: Amounts) -> list[Case]:
     """All cases, the same for the same sources; what is added to the sources leaves the others as they are."""
     made = list(generated(definitions, amounts.generated))
-    changed = mutations([*published("*-example-*"), *made], amounts.mutations)
+    wanted = range(0, amounts.mutations, amounts.every_mutation)
     return [
         *published(),
         *bad_examples(),
         *islice(corpus_cases(), 0, None, amounts.every_corpus),
         *made[:: amounts.every_generated],
-        *islice(changed, 0, None, amounts.every_mutation),
+        *mutations([*published("*-example-*"), *made], wanted),
     ]
 
 
@@ -111,9 +111,9 @@ def generated(definitions: Definitions, count: int) -> Iterator[Case]:
         yield Case("generated", name, _sent(resource))
 
 
-def mutations(bases: list[Case], count: int) -> Iterator[Case]:
-    """Each of the bases in turn, with one change; a tenth has two."""
-    for index in range(count):
+def mutations(bases: list[Case], wanted: range) -> Iterator[Case]:
+    """The wanted of all mutations: each of the bases in turn, with one change; a tenth has two."""
+    for index in wanted:
         turn, place = divmod(index, len(bases))
         name = f"{bases[place].name}-{turn}"
         random = Random(f"{SEED}/{name}")
