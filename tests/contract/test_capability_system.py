@@ -17,6 +17,40 @@ from tests.contract.minimal import Minimal
 from tests.contract.test_capability import sample
 
 FHIR = "http://hl7.org/fhir"
+GENDER = f"{FHIR}/administrative-gender"
+MAP = "https://cart-fhir.example/fhir/ConceptMap/sex"
+CODED = f"system={GENDER}&code=male"
+LISTED = {"system": GENDER, "concept": [{"code": "male"}, {"code": "female"}]}
+MAPPED = {
+    "source": GENDER,
+    "target": "urn:x",
+    "element": [{"code": "male", "target": [{"code": "x", "equivalence": "equal"}]}],
+}
+# What the terminology's operations are asked: of what is shipped at the type, of what is stored at the instance.
+KEPT: dict[str, dict[str, Any]] = {
+    "ValueSet": {"compose": {"include": [LISTED]}},
+    "CodeSystem": {"url": "urn:x", "content": "complete", "concept": [{"code": "male"}, {"code": "female"}]},
+    "ConceptMap": {"group": [MAPPED]},
+}
+OF_TYPE = {
+    "expand": f"url={FHIR}/ValueSet/administrative-gender",
+    "lookup": CODED,
+    "subsumes": f"system={GENDER}&codeA=male&codeB=female",
+    "translate": f"{CODED}&url={MAP}",
+}
+OF_ONE = {"subsumes": "codeA=male&codeB=female", "translate": CODED}
+
+
+def question(type_: str, operation: str, stored: bool) -> str:
+    """The query string that the operation needs."""
+    if operation == "lastn":
+        return "?patient=a"
+    if operation == "validate-code":
+        coded = CODED if type_ == "ValueSet" else "code=male"
+        shipped = f"{FHIR}/ValueSet/administrative-gender" if type_ == "ValueSet" else GENDER
+        return f"?{coded}" if stored else f"?{coded}&url={shipped}"
+    asked = (OF_ONE if stored else OF_TYPE).get(operation)
+    return f"?{asked}" if asked else ""
 
 
 async def test_system_searches_by_every_parameter_of_the_system(
@@ -43,7 +77,7 @@ async def test_every_operation_answers_at_every_address_that_it_names(
 
     async def operate(entry: dict[str, Any]) -> None:
         type_ = entry["type"]
-        resource = minimal.resource(type_) | {"id": "a"}
+        resource = minimal.resource(type_) | {"id": "a"} | KEPT.get(type_, {})
         await ask(client, f"PUT /{type_}/a", 201, json=resource)
         # of Parameters itself what is to be validated stands in a parameter
         bodies = {"validate": resource, "meta-add": labelled, "meta-delete": labelled, "everything": None}
@@ -55,9 +89,9 @@ async def test_every_operation_answers_at_every_address_that_it_names(
                 for method in methods.split(", "):
                     sent = bodies.get(operation["name"]) if method == "POST" else None
                     options = {"json": sent} if sent is not None else {}
-                    query = "?patient=a" if operation["name"] == "lastn" else ""
+                    query = question(type_, operation["name"], "/a/" in path)
                     answer = await ask(client, f"{method} /{path}{query}", 200, **options)
-                    assert answer.json()["resourceType"] in ("Bundle", "OperationOutcome", "Parameters")
+                    assert answer.json()["resourceType"] in ("Bundle", "OperationOutcome", "Parameters", "ValueSet")
 
     assert [one["name"] for one in found["operation"]] == ["process-message"]
     assert issues(await ask(client, "POST /$process-message", 400))[0]["code"] == "required"
