@@ -81,7 +81,7 @@ RULES: dict[str, Rule] = {
     "Parameters.parameter": repairs.parameter,
     "Patient.contact": some("telecom", "address", "organization", name=repairs.CODED),
     "Period": repairs.period,
-    "Quantity": needs("code", system=repairs.UCUM),
+    "Quantity": every(needs("code", system=repairs.UCUM), repairs.unit),
     "Questionnaire": repairs.questionnaire,
     "Questionnaire.item": repairs.item,
     "Questionnaire.item.enableWhen": repairs.when,

@@ -18,7 +18,7 @@ from service.conformance.definitions import Definitions
 from service.fhir.json import decode
 from service.settings import shipped
 from tests.generators.mutations import Mutation
-from tests.generators.resources import DENSITIES, NEVER, Builder
+from tests.generators.resources import DENSITIES, NEVER, Builder, distinct_ids
 
 Json = Any
 _NAME = re.compile(r"[A-Za-z]+")
@@ -56,6 +56,7 @@ class ProfileBuilder:
             taken = any(key == name or (name.endswith("[x]") and key.startswith(name[:-3])) for key in said)
             if not taken and name not in NEVER and name != "id" and random.random() < density:
                 self._builder.add(made, shape, name, element, random, density, 2)
+        distinct_ids(made)
         return made
 
     def _said(self, url: str) -> set[str]:

@@ -25,6 +25,12 @@ def measured(code: str, low: int = 1) -> Rule:
     return lambda value, random: put(value, value=random.randint(low, 120), system=UCUM, code=code)
 
 
+def unit(value: Object, random: Random) -> None:
+    """A code of UCUM is a unit."""
+    if value.get("system") == UCUM and isinstance(value.get("code"), str):
+        value["code"] = "mg/dL"
+
+
 def period(value: Object, random: Random) -> None:
     """per-1."""
     if has(value, "start") and isinstance(value.get("end"), str) and isinstance(value.get("start"), str):

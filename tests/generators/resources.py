@@ -60,6 +60,7 @@ class Builder:
         if "contained" in shape.children and random.random() < density / 2:
             self._contain(made, random)
         repair(type_, made, random)
+        distinct_ids(made)
         return made
 
     def _contain(self, made: dict[str, Json], random: Random) -> None:
@@ -216,6 +217,21 @@ def _beside(made: dict[str, Json], key: str, needed: bool, random: Random, densi
     else:
         del made[key]
         made[f"_{key}"] = absent
+
+
+def distinct_ids(resource: dict[str, Json]) -> None:
+    """Each element's id stands once; the resources inside count by themselves."""
+    seen: set[str] = set()
+    todo: list[Json] = [part for name, part in resource.items() if name != "id"]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, list):
+            todo.extend(part)
+        elif isinstance(part, dict) and "resourceType" not in part:
+            if "id" in part and part["id"] in seen:
+                part["id"] = f"{part['id']}-{len(seen)}"
+            seen.add(part.get("id", ""))
+            todo.extend(part.values())
 
 
 builder_of = lru_cache(maxsize=4)(Builder)

@@ -39,7 +39,6 @@ BESIDE = {
     "binding-extensible",
     "code-unknown",
     "display-wrong",
-    "unit-unknown",
 }
 
 

@@ -141,8 +141,8 @@ WRONG = [
         "display-wrong",
         "Observation.category[0].coding[0].display",
     ),
-    (quantity("IU/mL"), "warning", "unit-unknown", "Observation.valueQuantity.code"),
-    (quantity("mg//dL"), "warning", "unit-unknown", "Observation.valueQuantity.code"),
+    (quantity("IU/mL"), "error", "unit-unknown", "Observation.valueQuantity.code"),
+    (quantity("mg//dL"), "error", "unit-unknown", "Observation.valueQuantity.code"),
     (photo(data="YWJj", contentType="text/plain", size=4), "error", "attachment-size", "Patient.photo[0].size"),
     (photo(data="YWJj", contentType="text/plain", hash="YWJj"), "error", "attachment-hash", "Patient.photo[0].hash"),
     (
@@ -202,7 +202,7 @@ def test_check_long_codes_are_told_or_left(validator: Validator, long: str) -> N
     value = photo(contentType=long, title="x")
     assert told(validator, value) == [("error", "binding-required", "Patient.photo[0].contentType")]
     assert told(validator, observation(category=[{"coding": [{"system": CATEGORY, "code": long}]}])) == []
-    assert told(validator, quantity(long)) == [("warning", "unit-unknown", "Observation.valueQuantity.code")]
+    assert told(validator, quantity(long)) == [("error", "unit-unknown", "Observation.valueQuantity.code")]
 
 
 @pytest.mark.parametrize("wrong", [1, True, [], {}, ["a"], {"a": 1}, None])

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 from service.conformance.validator.findings import Check, Finding, one, settled, sourced
+from service.conformance.validator.ids import contained_ids
 
 _SOURCE = "http://hl7.org/fhir/StructureDefinition/DomainResource|4.0.1"
 
@@ -49,18 +50,18 @@ def standalone_check(resource: Check) -> Check:
             return None
         found = settled(value, found or [])
         if has_contained:
-            found += sourced(_SOURCE, _unreferenced(value))
+            found += sourced(_SOURCE, _not_met(value))
         return found or None
 
     return check
 
 
-def _unreferenced(value: dict[str, Any]) -> list[Finding]:
-    """dom-3: somebody refers to each contained resource, or it refers to its container."""
+def _not_met(value: dict[str, Any]) -> list[Finding]:
+    """dom-3: somebody refers to each contained resource, or it refers to its container; each has an id of its own."""
     outside = {name: part for name, part in value.items() if name != "contained"}
     named = set(_local(outside))
-    found: list[Finding] = []
     contained = value["contained"] if isinstance(value["contained"], list) else []
+    found = contained_ids(contained) if len(contained) > 1 else []
     own = [set(_local(item)) for item in contained]
     named_inside = Counter(name for names in own for name in names)
     for index, item in enumerate(contained):

@@ -18,11 +18,12 @@ Check = Callable[[Any], "list[Finding] | None"]
 class Around:
     """The resource around a value; what it contains is put in order once, for there may be many references."""
 
-    __slots__ = ("_contained", "resource")
+    __slots__ = ("_contained", "_ids", "resource")
 
     def __init__(self, resource: Any) -> None:
         self.resource = resource
         self._contained: dict[str, dict[str, Any]] | None = None
+        self._ids: dict[tuple[str, str], str] = {}
 
     def contained(self, fragment: str) -> dict[str, Any] | None:
         """What `#fragment` points at: a contained resource, or the resource itself where nothing follows the `#`."""
@@ -34,9 +35,18 @@ class Around:
             self._contained = {item["id"]: item for item in reversed(known) if isinstance(item.get("id"), str)}
         return self._contained.get(fragment)
 
+    def has_id_before(self, id_: str, path: str) -> bool:
+        """Whether an element at another path was asked for with this id.
+
+        A contained resource counts by itself; so does a snapshot, whose ids are those of the differential.
+        """
+        scope = _SCOPE.match(path)
+        return self._ids.setdefault((scope[0] if scope else "", id_), path) != path
+
 
 # Whether the rule is broken after all: asked with what is around the value and the path from there.
 Pending = Callable[[Around, str], bool]
+_SCOPE = re.compile(r"(?:\.contained\[\d+\])?(?:\.snapshot\b)?")
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 _LIST_AT_MOST = 24
 _SUGGESTIONS = 256

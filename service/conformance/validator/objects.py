@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.conformance.validator.findings import Check, Finding, at, nearest, one, place, sourced, wrong_kind
+from service.conformance.validator.findings import Check, Finding, at, both, nearest, one, place, sourced, wrong_kind
+from service.conformance.validator.ids import element_id
 from service.conformance.validator.primitives import check_string
 
 ObjectRule = Callable[[dict[str, Any]], "list[Finding] | None"]
@@ -195,7 +196,7 @@ def _several_choices(fields: Fields, value: dict[str, Any]) -> list[Finding]:
 def sibling_object(extension: Check) -> Check:
     """What may stand in `_name`: `id` and `extension`."""
     fields = Fields("")
-    fields.rules.update(id=check_string, extension=array_of(extension))
+    fields.rules.update(id=both(check_string, element_id), extension=array_of(extension))
     inner = object_of(fields, is_root=True)
 
     def check(value: Any) -> list[Finding] | None:

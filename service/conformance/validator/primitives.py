@@ -30,6 +30,8 @@ _INSTANT = re.compile(rf"{_YEAR}{_DAY}T{_TIME}{_ZONE}").fullmatch
 _CLOCK = re.compile(_TIME).fullmatch
 _UUID = re.compile(r"urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _OID = re.compile(r"urn:oid:[0-2](?:\.(?:0|[1-9][0-9]*))+").fullmatch
+_PART = re.compile("#")
+_VERSION_OR_PART = re.compile("[|#]")
 
 
 def check_string(value: Any) -> list[Finding] | None:
@@ -68,6 +70,25 @@ def _is_uri(value: str) -> bool:
     if value.isprintable():
         return value != "" and " " not in value
     return not _FORBIDDEN.search(value) and not any(char.isspace() for char in value)
+
+
+def _uri(rule: str, says: str, end: re.Pattern[str] = _PART) -> Check:
+    """A uri; one that begins as a UUID or an OID is such, up to `end`.
+
+    Source: https://hl7.org/fhir/R4/datatypes.html#uri
+    """
+    refused = _text(rule, says, _is_uri)
+
+    def check(value: Any) -> list[Finding] | None:
+        if type(value) is not str or not _is_uri(value):
+            return refused(value)
+        if value[:4] != "urn:":
+            return None
+        kind = _URN_KINDS.get(value[:9]) or _URN_KINDS.get(value[:8])
+        found = kind(value) if kind else None
+        return kind(end.split(value, 1)[0]) if kind and found else None
+
+    return check
 
 
 def _calendar(pattern: Callable[[str], Any]) -> Callable[[str], bool]:
@@ -121,6 +142,12 @@ _DATE_TIME_SAYS = (
     "(Z or +hh:mm), and exists in the calendar"
 )
 
+_CANONICAL_SAYS = "A canonical is a uri without white space, '|version' may follow"
+_URN_KINDS: dict[str, Check] = {
+    "urn:uuid:": _text("format-uuid", "A uuid is urn:uuid: and a UUID in lower case", _UUID),
+    "urn:oid:": _text("format-oid", "An oid is urn:oid: and numbers joined by '.'", _OID),
+}
+
 CHECKS: dict[str, Check] = {
     "string": check_string,
     "markdown": check_string,
@@ -131,11 +158,11 @@ CHECKS: dict[str, Check] = {
     "positiveInt": _whole("positiveInt", 1),
     "code": _text("format-code", "A code has no leading, trailing or double spaces", _is_code),
     "id": _text("format-id", "An id has 1 to 64 characters of A-Z, a-z, 0-9, '-' and '.'", _ID),
-    "uri": _text("format-uri", "A uri has no white space", _is_uri),
-    "url": _text("format-url", "A url has no white space", _is_uri),
-    "canonical": _text("format-canonical", "A canonical is a uri without white space, '|version' may follow", _is_uri),
-    "uuid": _text("format-uuid", "A uuid is urn:uuid: and a UUID in lower case", _UUID),
-    "oid": _text("format-oid", "An oid is urn:oid: and numbers joined by '.'", _OID),
+    "uri": _uri("format-uri", "A uri has no white space"),
+    "url": _uri("format-url", "A url has no white space"),
+    "canonical": _uri("format-canonical", _CANONICAL_SAYS, _VERSION_OR_PART),
+    "uuid": _URN_KINDS["urn:uuid:"],
+    "oid": _URN_KINDS["urn:oid:"],
     "date": _text("format-date", _DATE_SAYS, _calendar(_DATE)),
     "dateTime": _text("format-dateTime", _DATE_TIME_SAYS, _calendar(_DATE_TIME)),
     "instant": _text(

@@ -8,6 +8,7 @@ from typing import Any
 from service.conformance.validator.findings import Around, Check, Finding, listed, nearest, one
 
 _OTHER_TYPE = "Reference.type is not the type that the reference names"
+_WHITE_SPACE = "A literal reference is a URL and has no white space: %20 stands for a blank in a query"
 
 
 def type_of(reference: str, resource_types: Collection[str]) -> str | None:
@@ -60,7 +61,10 @@ def _local(fragment: str, others: frozenset[str], text: str) -> list[Finding]:
 
 
 def reference_rule(resource_types: Collection[str]) -> Check:
-    """Every Reference: `type` agrees with the text, a relative one names a known type, `#id` is looked up later."""
+    """Every Reference: no white space, `type` agrees with the text, a relative one names a known type.
+
+    `#id` is looked up later.
+    """
 
     suggested: dict[str, str] = {}
 
@@ -73,6 +77,8 @@ def reference_rule(resource_types: Collection[str]) -> Check:
             return None
         if reference[:1] == "#":
             return _unresolved(reference[1:], said)
+        if (" " in reference or not reference.isprintable()) and reference.split() not in ([], [reference]):
+            return one("value", "reference-white-space", _WHITE_SPACE, ".reference")
         target = type_of(reference, resource_types)
         if target is None:
             return _unknown_relative(reference)

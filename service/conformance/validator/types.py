@@ -17,6 +17,7 @@ from service.conformance.validator.bindings import Bindings
 from service.conformance.validator.contexts import names_of
 from service.conformance.validator.findings import Check, Finding, both, nearest, one, wrong_kind
 from service.conformance.validator.grammars import FORMAT
+from service.conformance.validator.ids import element_id
 from service.conformance.validator.invariants import Invariants
 from service.conformance.validator.objects import Fields, Sibling, array_of, object_of, sibling_object
 from service.conformance.validator.primitives import CHECKS
@@ -93,6 +94,8 @@ class Types:
             fields.rules["resourceType"] = _accept
         for name, element in shape.children.items():
             self._add(fields, shape, name, element)
+        if not is_root and "id" in fields.rules:
+            fields.rules["id"] = both(fields.rules["id"], element_id)
         root = next(element for element in shape.structure.elements if element.path == shape.path)
         fields.object_rules.extend(self._invariants.rules(root.constraints, shape))
         if shape.path in self._worded:

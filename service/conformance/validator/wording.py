@@ -71,7 +71,7 @@ def quantity_rule(value: dict[str, Any]) -> list[Finding] | None:
     if type(code) is not str:
         return None
     text = _unit(code) if len(code) <= LONGEST else _NO_UNIT
-    return None if text is None else [Finding("code-invalid", "unit-unknown", text, ".code", "warning")]
+    return None if text is None else one("code-invalid", "unit-unknown", text, ".code")
 
 
 @lru_cache(maxsize=_KEPT)
