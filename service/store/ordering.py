@@ -13,6 +13,9 @@ from service.fhir.parameters import SearchParameter
 from service.store.clauses import TABLES
 from service.store.numbering import parameter_number
 
+# PostgreSQL makes a join of an EXISTS, or a table of all that it could find, unless it has an offset: then it is asked
+# for each row that the rest yields, which is what the statement is made for.
+PROBED = "LIMIT 1 OFFSET 0"
 STREAMED = {"date", "number", "quantity"}  # their indexes stand in the order of (value, key)
 
 
@@ -109,8 +112,8 @@ def streamed(
     sign, way = ("<", " DESC") if descending else (">", "")
     if parameter.code == "_lastUpdated":
         text = (
-            "SELECT d.key AS key, d.seq AS s0 FROM version d JOIN resource c ON c.key = d.key AND c.seq = d.seq "
-            "WHERE d.type = ? AND NOT c.deleted"
+            "SELECT d.key AS key, d.seq AS s0 FROM version d WHERE d.type = ? AND EXISTS (SELECT 1 FROM resource c "
+            f"WHERE c.key = d.key AND c.seq = d.seq AND NOT c.deleted {PROBED})"
         )
         first, column = [type_number], "d.seq"
     else:

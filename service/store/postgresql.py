@@ -25,6 +25,7 @@ _NETWORK = {
 }
 _SESSION = {
     "jit": "off",  # a page is found in a few milliseconds; compiling its plan would take longer
+    "max_parallel_workers_per_gather": 0,  # to start one takes longer, too
     "tcp_keepalives_idle": 5,
     "tcp_keepalives_interval": 2,
     "tcp_keepalives_count": 3,

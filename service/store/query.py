@@ -19,6 +19,7 @@ from service.fhir.values import Token
 from service.store import ordering
 from service.store.clauses import TABLES, Clause, of_criterion
 from service.store.numbering import parameter_number
+from service.store.ordering import PROBED
 
 MOST = 5000  # rows that are counted, to see whether they are few
 LEAST = 200
@@ -197,7 +198,7 @@ class Statements:
         clauses = self._clauses(type_, condition, depth) or [NOTHING]
         probe = f"p{depth}"
         parts = [
-            f"EXISTS (SELECT 1 FROM {c.table} {probe} WHERE {probe}.key = {key} AND {c.probing(probe)})"
+            f"EXISTS (SELECT 1 FROM {c.table} {probe} WHERE {probe}.key = {key} AND {c.probing(probe)} {PROBED})"
             for c in clauses
         ]
         text = f"({' OR '.join(parts)})"
