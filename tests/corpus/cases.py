@@ -3,7 +3,7 @@
 A case is a named resource of `bases.json` (or `example:<id>`, one of our compiled examples) with changes: `set` maps a
 path (`name[0].given[1]`) to its new value, `remove` lists paths. `{"$repeat": ["x", 1000]}` stands for a long string or
 array. An invalid case names every error that must be found, and no other may be: `element` and `rule` of one, with the
-R4 issue `code` where it matters, or `expect` as a list of them. `fault` says why the validator does not yet give that.
+R4 issue `code` where it matters, or `expect` as a list of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ class Case:
     profiles: tuple[str, ...]
     errors: frozenset[tuple[str, str]]
     codes: dict[tuple[str, str], str]
-    fault: str
 
     @property
     def id(self) -> str:
@@ -75,7 +74,7 @@ def _bad_examples() -> list[Case]:
 
 
 def _case(family: str, source: dict[str, Json]) -> Case:
-    unknown = source.keys() - {"name", "base", "resource", "set", "remove", "profiles", "fault", *_EXPECTED}
+    unknown = source.keys() - {"name", "base", "resource", "set", "remove", "profiles", *_EXPECTED}
     assert not unknown, f"{family}/{source.get('name')}: {unknown}"
     expected = source.get("expect") or ([source] if "rule" in source else [])
     return Case(
@@ -86,7 +85,6 @@ def _case(family: str, source: dict[str, Json]) -> Case:
         tuple(source.get("profiles", ())),
         frozenset((one["element"], one["rule"]) for one in expected),
         {(one["element"], one["rule"]): one["code"] for one in expected if "code" in one},
-        source.get("fault", ""),
     )
 
 
