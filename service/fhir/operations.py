@@ -14,6 +14,7 @@ import msgspec
 
 from service.errors import CartFhirError
 from service.fhir.dates import moment
+from service.fhir.ledger import JobStep, Note
 from service.fhir.patch import Document
 from service.fhir.search import Query
 
@@ -123,6 +124,7 @@ class Plan:
     A `rehearsal` is resolved and checked like any other plan, and then nothing of it is kept.
     `check` raises a CartFhirError for a patched resource that may not be stored; it is called in the transaction.
     `beside` is kept beside the resources in the same transaction; it has no results of its own.
+    `notes` and `jobs` are written in the same transaction, or the plan fails with them.
     """
 
     operations: tuple[Operation, ...]
@@ -132,6 +134,8 @@ class Plan:
     rehearsal: bool = False
     check: Callable[[Resource], None] | None = None
     beside: Beside | None = None
+    notes: tuple[Note, ...] = ()
+    jobs: tuple[JobStep, ...] = ()
 
     def about(self, type_: str, id_: str) -> tuple[tuple[str, str], ...]:
         """The resource, and what may stand beside it: type and id of each."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -22,15 +22,18 @@ from service.conformance.search_terms import SearchTerms
 from service.errors import Unavailable
 from service.fhir import json, search
 from service.fhir.dates import micros
+from service.fhir.ledger import Job, Lease
 from service.fhir.operations import Applied, HistoryPage, Once, Patch, Plan, Result, SearchPage, Stored
 from service.fhir.search import Query
 from service.settings import Settings
+from service.store import jobs, notes
 from service.store.compartment import Compartment, Part
 from service.store.drafts import Prepared, prepare
 from service.store.engine import DATABASE_ERRORS, Connection, connect, timed_out
 from service.store.foresight import foresee, targets
 from service.store.idempotency import Keys
 from service.store.index import Indexer
+from service.store.leasing import Lessor
 from service.store.query import Statements
 from service.store.reading import Reader
 from service.store.schema import require_current
@@ -61,6 +64,7 @@ class Database:
         self._readers: list[Reader] = []
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="cart-fhir-reader")
         self._unreachable = -math.inf  # monotonic time at which the last connection could not be made
+        self._lessor = Lessor(self.engine, settings.write_timeout_seconds)
         self._point = self._reader(time.monotonic()) if self.sqlite else None
         limits = Limits(settings.write_timeout_seconds, settings.idempotency_hours * 3600)
         self._writer = Writer(self.engine, self.indexer, self.statements, self.parse_condition, limits)
@@ -76,6 +80,7 @@ class Database:
         self._pool.shutdown()
         for reader in [*self._readers, *([self._point] if self._point else [])]:
             reader.connection.close()
+        self._lessor.close()
         self.engine.dispose()
 
     def secret(self) -> bytes:
@@ -156,6 +161,51 @@ class Database:
         """Versions newest first, of an instance, a type or the whole store; NotFound for an unknown instance."""
         start = micros(since) if since is not None else None
         return await self._soon(lambda reader: reader.history(type, id, start, count, cursor))
+
+    async def note(self, room: str, key: str) -> bytes | None:
+        """What is kept under (room, key); None where there is nothing."""
+        return await self._looking(lambda reader: notes.find(reader.connection, room, key))
+
+    async def notes(self, room: str, prefix: str = "", after: str = "", count: int = 100) -> list[tuple[str, bytes]]:
+        """What a room keeps, in the order of the keys: those that begin with `prefix` and come after `after`."""
+        return await self._soon(lambda reader: notes.listed(reader.connection, room, prefix, after, count))
+
+    async def notes_of(self, room: str, keys: Sequence[str]) -> dict[str, bytes]:
+        """What a room keeps under these keys; a key that has nothing is left out."""
+        return await self._soon(lambda reader: notes.among(reader.connection, room, keys))
+
+    async def job(self, id: str) -> Job:
+        """One job. Raises NotFound."""
+        return await self._looking(lambda reader: jobs.find(reader.connection, id))
+
+    async def jobs(
+        self,
+        kind: str | None = None,
+        states: Sequence[str] = (),
+        before: tuple[int, str] | None = None,
+        count: int = 50,
+    ) -> list[Job]:
+        """Jobs, the newest first; `before` is (created, id) of the last one of the page before."""
+        return await self._soon(lambda reader: jobs.listed(reader.connection, kind, states, before, count))
+
+    async def next_due(self, kinds: Sequence[str]) -> int | None:
+        """When the next job can be claimed, in microseconds since 1970; None where none is waiting."""
+        return await self._looking(lambda reader: jobs.next_due(reader.connection, kinds))
+
+    async def claim(self, kinds: Sequence[str], seconds: float) -> Job | None:
+        """Leases a job that is due, for so long; None where there is none. Raises Unavailable."""
+        return await self._apart(lambda connection: jobs.claim(connection, kinds, seconds))
+
+    async def renew(self, lease: Lease, seconds: float) -> bool:
+        """Makes a lease longer; False where it was lost. Raises Unavailable."""
+        return await self._apart(lambda connection: jobs.renew(connection, lease, seconds))
+
+    async def _apart(self, work: Callable[[Connection], T]) -> T:
+        """A change that is not a plan's."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._lessor.run, work)
+        except DATABASE_ERRORS as error:
+            raise _unanswered(error) from error
 
     async def ping(self) -> None:
         """Raises Unavailable where the database does not answer."""

@@ -170,6 +170,19 @@ class Connection:
             found += self.rows(f"{text} ({','.join('?' * len(chunk))})", (*fixed, *chunk))
         return found
 
+    def apart(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """One changing statement as a transaction of its own, which takes no turn among the writers on PostgreSQL."""
+        self.start()
+        try:
+            if self.sqlite:
+                self.raw.execute("BEGIN IMMEDIATE")
+            rows = self.rows(text, values)
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
+        return rows
+
     def begin_write(self) -> tuple[int, int, int]:
         """Starts a write transaction that no other writer shares, in this process or another.
 

@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel
 ROWID = BigInteger().with_variant(Integer, "sqlite")
 # Compared byte by byte, as SQLite does: prefixes are ranges and the order is the same on both.
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+LIVING = "state IN ('waiting', 'running')"
 _PACKED = {"sqlite_with_rowid": False}
 
 
@@ -178,6 +179,39 @@ class Idempotency(SQLModel, table=True):
     request: str = Field(sa_type=TEXT)
     created: int = Field(sa_type=BigInteger)
     result: bytes = Field(sa_type=LargeBinary)
+
+
+class NoteRow(SQLModel, table=True):
+    """What the service keeps of its own beside the resources (service.fhir.ledger.Note)."""
+
+    __tablename__ = "note"
+    __table_args__ = _PACKED
+    room: str = Field(primary_key=True, sa_type=TEXT)
+    key: str = Field(primary_key=True, sa_type=TEXT)
+    content: bytes = Field(sa_type=LargeBinary)
+
+
+class JobRow(SQLModel, table=True):
+    """Work that outlives its process (service.fhir.ledger.Job). One living job for each `alone`."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        Index("job_due", "state", "due"),
+        Index("job_created", "created", "id"),
+        Index("job_alone", "alone", unique=True, sqlite_where=text(LIVING), postgresql_where=text(LIVING)),
+    )
+    id: str = Field(primary_key=True, sa_type=TEXT)
+    kind: str = Field(sa_type=TEXT)
+    state: str = Field(sa_type=TEXT)
+    due: int = Field(sa_type=BigInteger)
+    token: int = Field(sa_type=BigInteger)
+    until: int = Field(sa_type=BigInteger)
+    attempts: int = Field(sa_type=Integer)
+    created: int = Field(sa_type=BigInteger)
+    changed: int = Field(sa_type=BigInteger)
+    input: bytes = Field(sa_type=LargeBinary)
+    checkpoint: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)
+    alone: str | None = Field(default=None, sa_type=TEXT, nullable=True)
 
 
 INDEXES = (

@@ -23,6 +23,8 @@ from service.store.drafts import Prepared
 from service.store.engine import DATABASE_ERRORS, Connection, timed_out, too_slow, translated
 from service.store.idempotency import Keys
 from service.store.index import Indexer
+from service.store.jobs import Jobs
+from service.store.notes import Notes
 from service.store.query import Statements
 from service.store.staging import VERSION_COLUMNS, Staging
 from service.store.statistics import Statistics
@@ -49,6 +51,25 @@ class Limits:
 
     write: float
     remember: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What a write transaction keeps that is no resource."""
+
+    keys: Keys
+    notes: Notes
+    jobs: Jobs
+
+    def load(self, group: list[Prepared]) -> None:
+        self.keys.load(group)
+        self.notes.load(group)
+        self.jobs.load(group)
+
+    def flush(self) -> bool:
+        """Writes all; whether there was a note or a job among it."""
+        self.keys.flush()
+        return self.notes.flush() + self.jobs.flush() > 0
 
 
 class Away(Exception):
@@ -154,10 +175,11 @@ class Writer:
         try:
             staging = Staging(connection, self.indexer, self.statements, time.time_ns() // 1000, group)
             keys = Keys(connection, self.statements.numbers, staging.now - int(self.limits.remember * 1_000_000))
-            keys.load(group)
-            outcomes = [self._apply(staging, keys, prepared) for prepared in group]
+            own = _Own(keys, Notes(connection), Jobs(connection, staging.now))
+            own.load(group)
+            outcomes = [self._apply(staging, own, prepared) for prepared in group]
             staging.flush()
-            keys.flush()
+            changed = own.flush()
             if connection.is_late():
                 raise too_slow()
         except BaseException:
@@ -167,13 +189,13 @@ class Writer:
             connection.commit()
         except DATABASE_ERRORS as error:
             self._recover(connection)
-            failure = self._lost(staging.witness, error)
+            failure = self._lost(staging.witness, error, changed)
             if failure is not None:
                 return [outcome if isinstance(outcome, CartFhirError) else failure for outcome in outcomes]
         self.statistics.after(staging.next_seq)
         return outcomes
 
-    def _lost(self, witness: tuple[Any, ...] | None, error: BaseException) -> CartFhirError | None:
+    def _lost(self, witness: tuple[Any, ...] | None, error: BaseException, changed: bool) -> CartFhirError | None:
         """What to answer after a commit whose own answer was lost: None where the transaction is on disk.
 
         Not tried again, since it may have happened: its first version is looked for, behind the write lock, which
@@ -187,10 +209,9 @@ class Writer:
                 if time.monotonic() < until:
                     time.sleep(0.1)
                     continue
-                text = "The connection was lost during the commit; whether the write was done is not known"
-                return Unavailable(text, rule="outcome-unknown", headers={"Retry-After": "10"})
+                return _unknown()
             return None if there else translated(error)
-        return None
+        return _unknown() if changed else None  # notes and jobs of a plan without resources leave nothing to look for
 
     def _is_stored(self, version: tuple[Any, ...]) -> bool:
         connection = self._connected()
@@ -201,12 +222,14 @@ class Writer:
         finally:
             self._recover(connection)
 
-    def _apply(self, staging: Staging, keys: Keys, prepared: Prepared) -> Outcome:
-        flushes, once = staging.flushes, prepared.plan.once
+    def _apply(self, staging: Staging, own: _Own, prepared: Prepared) -> Outcome:
+        flushes, plan, once = staging.flushes, prepared.plan, prepared.plan.once
         try:
-            before = keys.find(once) if once is not None else None
+            before = own.keys.find(once) if once is not None else None
             if before is not None:
                 return before
+            own.notes.check(plan.notes)
+            jobs = own.jobs.staged(plan.jobs)
             outcome = apply(staging, prepared, self.parse_query)
         except CartFhirError as error:
             if staging.flushes != flushes:  # rows of the plan are in the transaction: it fails, its neighbours go alone
@@ -217,8 +240,10 @@ class Writer:
             staging.discard()
             return outcome
         staging.accept()
+        own.notes.keep(plan.notes)
+        own.jobs.keep(jobs)
         if once is not None:
-            keys.keep(once, outcome, staging.now)
+            own.keys.keep(once, outcome, staging.now)
         return outcome
 
     def _connected(self) -> Connection:
@@ -235,6 +260,11 @@ class Writer:
         except DATABASE_ERRORS:
             connection.invalidate()
             self._connection = None
+
+
+def _unknown() -> CartFhirError:
+    text = "The connection was lost during the commit; whether the write was done is not known"
+    return Unavailable(text, rule="outcome-unknown", headers={"Retry-After": "10"})
 
 
 def _is_late(request: Request) -> bool:

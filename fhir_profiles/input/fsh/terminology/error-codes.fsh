@@ -208,3 +208,10 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #mapping-not-reversible "Not reversible" "The resource cannot be turned back into a row."
 * #mapping-spec "Mapping malformed" "A template or dictionary is against the mapping language."
 * #import-conflict "Import conflict" "The import would change a resource that was changed since."
+// Jobs
+* #job-cancelled "Job cancelled" "A person cancelled the job; its worker stops."
+* #job-state "Job in another state" "The job is in a state in which this cannot be done with it."
+* #job-under-way "Job under way" "A job that does the same is not done yet."
+* #lease-lost "Lease lost" "The job was given to another worker meanwhile."
+* #note-changed "Changed meanwhile" "What the service keeps of its own changed between reading and writing."
+* #unknown-job "Unknown job" "There is no job with this id."
