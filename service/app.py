@@ -11,6 +11,7 @@ from starlette.routing import Mount
 
 from service import __version__
 from service.api import framework, health, openapi, trial
+from service.api.application import Application
 from service.api.cursors import Cursors
 from service.api.guard import Guard
 from service.api.operations.table import TABLE as OPERATIONS
@@ -52,7 +53,7 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
         finally:
             await database.close()
 
-    app = FastAPI(
+    app = Application(
         title="cart-fhir",
         version=__version__,
         lifespan=lifespan,
@@ -61,8 +62,10 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
         openapi_url=None,
         redirect_slashes=False,
     )
+    debug = settings.log_level.upper() == "DEBUG"
     framework.install(app)
-    app.add_middleware(Guard, debug=settings.log_level.upper() == "DEBUG")
+    app.add_middleware(Guard, debug=debug)
     app.state.interactions = interactions
-    app.router.routes.extend([*routes(table), Mount("/static", pages.static_files())])
+    app.direct(routes(table), debug)
+    app.router.routes.append(Mount("/static", pages.static_files()))
     return app
