@@ -26,10 +26,10 @@ from service.fhir.ledger import Job, Lease
 from service.fhir.operations import Applied, HistoryPage, Once, Patch, Plan, Result, SearchPage, Stored
 from service.fhir.search import Query
 from service.settings import Settings
-from service.store import jobs, notes
+from service.store import feed, jobs, notes
 from service.store.compartment import Compartment, Part
 from service.store.drafts import Prepared, prepare
-from service.store.engine import DATABASE_ERRORS, Connection, connect, timed_out
+from service.store.engine import DATABASE_ERRORS, Connection, connect, unanswered
 from service.store.foresight import foresee, targets
 from service.store.idempotency import Keys
 from service.store.index import Indexer
@@ -162,12 +162,16 @@ class Database:
         start = micros(since) if since is not None else None
         return await self._soon(lambda reader: reader.history(type, id, start, count, cursor))
 
+    async def changes(self, types: Sequence[str], after: int, count: int) -> list[tuple[int, Stored]]:
+        """The next versions of these types in the order of their commits, those behind the number `after`."""
+        return await self._soon(lambda reader: feed.changes(reader, types, after, count))
+
     async def note(self, room: str, key: str) -> bytes | None:
         """What is kept under (room, key); None where there is nothing."""
         return await self._looking(lambda reader: notes.find(reader.connection, room, key))
 
     async def notes(self, room: str, prefix: str = "", after: str = "", count: int = 100) -> list[tuple[str, bytes]]:
-        """What a room keeps, in the order of the keys: those that begin with `prefix` and come after `after`."""
+        """What a room keeps by key: the keys that begin with `prefix` and come after `after`."""
         return await self._soon(lambda reader: notes.listed(reader.connection, room, prefix, after, count))
 
     async def notes_of(self, room: str, keys: Sequence[str]) -> dict[str, bytes]:
@@ -205,7 +209,7 @@ class Database:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._lessor.run, work)
         except DATABASE_ERRORS as error:
-            raise _unanswered(error) from error
+            raise unanswered(error) from error
 
     async def ping(self) -> None:
         """Raises Unavailable where the database does not answer."""
@@ -219,7 +223,7 @@ class Database:
         try:
             return work(self._point)
         except DATABASE_ERRORS as error:
-            raise _unanswered(error) from error
+            raise unanswered(error) from error
 
     async def _soon(self, work: Callable[[Reader], T]) -> T:
         """A read that on SQLite mostly costs less than a change of threads; one that does not is begun anew in one."""
@@ -231,7 +235,7 @@ class Database:
             return work(self._point)
         except DATABASE_ERRORS as error:
             if not connection.is_late():
-                raise _unanswered(error) from error
+                raise unanswered(error) from error
         finally:
             connection.rollback()
         return await self._reading(work)
@@ -257,7 +261,7 @@ class Database:
                 lost = reader.connection.lost
                 reader.connection.invalidate()
                 if idle is None or not lost:
-                    raise _unanswered(error) from error
+                    raise unanswered(error) from error
             while (other := self._idle()) is not None:  # of the same age, and each may be silent for as long
                 other.connection.invalidate()
 
@@ -285,17 +289,10 @@ class Database:
     def _reader(self, asked: float) -> Reader:
         """A new reader. An attempt that failed after `asked` speaks for all who waited meanwhile."""
         if asked < self._unreachable:
-            raise _unanswered(ConnectionError())
+            raise unanswered(ConnectionError())
         try:
             connection = Connection(self.engine, self.settings.search_timeout_seconds)
             return Reader(connection, self.statements, self.indexer)
         except DATABASE_ERRORS as error:
             self._unreachable = time.monotonic()
-            raise _unanswered(error) from error
-
-
-def _unanswered(error: BaseException) -> Unavailable:
-    if timed_out(error):
-        text = "The search takes too long; narrow it by an identifier, a patient, a code or a period, or ask for less"
-        return Unavailable(text, code="too-costly", rule="search-timeout")
-    return Unavailable(f"The database did not answer ({type(error).__name__})", headers={"Retry-After": "1"})
+            raise unanswered(error) from error

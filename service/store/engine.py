@@ -255,3 +255,11 @@ def translated(error: BaseException) -> CartFhirError:
     if isinstance(error, psycopg.errors.DiskFull) or _sqlite_code(error) == sqlite3.SQLITE_FULL:
         code, text = "no-store", "The database has no room left; nothing was written"
     return Unavailable(text, code=code, headers={"Retry-After": "1"}, rule="database-unavailable")
+
+
+def unanswered(error: BaseException) -> Unavailable:
+    """What a caller may know of a database error while reading."""
+    if timed_out(error):
+        text = "The search takes too long; narrow it by an identifier, a patient, a code or a period, or ask for less"
+        return Unavailable(text, code="too-costly", rule="search-timeout")
+    return Unavailable(f"The database did not answer ({type(error).__name__})", headers={"Retry-After": "1"})

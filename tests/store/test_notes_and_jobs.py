@@ -9,7 +9,7 @@ import pytest
 
 from service.errors import CartFhirError, Conflict, NotFound
 from service.fhir.ledger import Command, Enqueue, Note, Step
-from service.fhir.operations import Create, Plan, Read, Update
+from service.fhir.operations import Create, Delete, Plan, Read, Update
 from service.settings import Settings
 from service.store.database import Database
 
@@ -83,7 +83,8 @@ async def test_step_of_a_worker_that_lost_its_lease_fails_with_its_data(database
     first = await database.claim(["kind"], 0)
     await asyncio.sleep(0.01)
     second = await database.claim(["kind"], 60)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert first.token < second.token
     with pytest.raises(Conflict) as caught:
         await database.write(Plan((Update(PATIENT),), jobs=(Step(first.lease, checkpoint=b"x"),)))
@@ -160,3 +161,17 @@ async def test_several_stores_share_the_jobs(database: Database, settings: Setti
         assert sorted(ids) == sorted({f"j{number}" for number in range(20)})
     finally:
         await other.close()
+
+
+async def test_changes_come_in_the_order_of_their_commits(database: Database) -> None:
+    for number in range(3):
+        await database.write(Plan((Update(PATIENT | {"active": bool(number % 2)}),)))
+        await database.write(Plan((Create({"resourceType": "Device"}), Create({"resourceType": "Basic", "code": {}}))))
+    await database.write(Plan((Delete("Patient", "p"),)))
+    first = await database.changes(["Patient", "Device"], 0, 4)
+    rest = await database.changes(["Patient", "Device"], first[-1][0], 100)
+    assert [seq for seq, _ in first + rest] == sorted(seq for seq, _ in first + rest)
+    found = [(one.type, one.version, one.content is None) for _, one in first + rest]
+    patients = [("Patient", version, False) for version in (1, 2, 3)]
+    assert found == [pair for one in patients for pair in (one, ("Device", 1, False))] + [("Patient", 4, True)]
+    assert await database.changes(["Patient"], rest[-1][0], 10) == []
