@@ -9,10 +9,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from service.api.operations.message import HEADER, Message
 from service.api.server import Server
 from service.errors import CartFhirError, Issue, Unprocessable
 from service.fhir.conditions import Scope
+from service.fhir.message import HEADER, Message
 from service.fhir.operations import Plan, Update
 
 SYSTEM = "https://cart-fhir.example/fhir/CodeSystem/message-event"

@@ -18,9 +18,10 @@ from service.api import body, formats, idempotency, places
 from service.api.handling import Door, flagged, warnings
 from service.api.operations import events
 from service.api.operations.inputs import posted
-from service.api.operations.message import Message, answer, read
+from service.api.operations.message import answer
 from service.api.server import Server, server_of
 from service.errors import BadRequest, CartFhirError, Issue, TooLarge, Unprocessable
+from service.fhir.message import Message, read
 
 KNOWN = {"async": "false"}
 ENTRY = re.compile(r"Bundle\.entry\[(\d+)\]\.resource(.*)\Z")
