@@ -12,7 +12,13 @@
     ├── UnsupportedMediaType  415
     ├── Unprocessable         422  a profile or business rule
     ├── Internal              500
-    └── Unavailable           503  the store is busy or gone; nothing was written
+    ├── Unavailable           503  the store is busy or gone; nothing was written
+    └── Upstream              502  a server that the service calls failed, or its answer cannot be used
+        ├── UpstreamConflict  502  it answered 409 or 412
+        ├── UpstreamGone      502  it answered 404 or 410
+        ├── UpstreamRefused   502  it answered another 4xx, or what the connection is set up with cannot work
+        ├── Unreachable       502  no answer: name, connection, TLS, time
+        └── Later             503  not before `until`
 
 Texts name places and rules, never values of a patient's record.
 Source: https://hl7.org/fhir/R4/http.html and https://hl7.org/fhir/R4/operationoutcome.html
@@ -21,6 +27,7 @@ Source: https://hl7.org/fhir/R4/http.html and https://hl7.org/fhir/R4/operationo
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 ISSUE_SOURCE = "http://hl7.org/fhir/StructureDefinition/operationoutcome-issue-source"
@@ -155,3 +162,72 @@ class Internal(CartFhirError):
 
 class Unavailable(CartFhirError):
     status, code, rule = 503, "transient", "unavailable"
+
+
+class Upstream(CartFhirError):
+    """A server that the service calls failed. Texts name method, address without query and status, never a body.
+
+    `status_code` is that of its answer and `answer` the OperationOutcome that it sent, which may hold a patient's
+    data. `ambiguous` is true where a write may have taken place; `request_id` is the X-Request-Id that was sent.
+    """
+
+    status, code, rule = 502, "transient", "upstream"
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        status_code: int | None = None,
+        answer: dict[str, Any] | None = None,
+        ambiguous: bool = False,
+        request_id: str | None = None,
+        code: str | None = None,
+        rule: str | None = None,
+        issues: tuple[Issue, ...] | list[Issue] = (),
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(text, code=code, rule=rule, issues=issues, headers=headers)
+        self.status_code = status_code
+        self.answer = answer
+        self.ambiguous = ambiguous
+        self.request_id = request_id
+
+    @property
+    def transient(self) -> bool:
+        """True where the same request may succeed at another time without anybody's help."""
+        return self.issues[0].code in ("transient", "timeout", "throttled")
+
+    def under(self, prefix: str) -> Upstream:
+        error = type(self)(issues=[issue.under(prefix) for issue in self.issues])
+        error.__dict__.update({name: value for name, value in self.__dict__.items() if name != "issues"})
+        return error
+
+
+class UpstreamConflict(Upstream):
+    code, rule = "conflict", "upstream-conflict"
+
+
+class UpstreamGone(Upstream):
+    code, rule = "not-found", "upstream-gone"
+
+
+class UpstreamRefused(Upstream):
+    code, rule = "processing", "upstream-refused"
+
+
+class Unreachable(Upstream):
+    code, rule = "transient", "upstream-unreachable"
+
+
+class Later(Upstream):
+    """Nothing may be sent before `until`, an aware UTC datetime: the server said so, or its circuit is open."""
+
+    status, code, rule = 503, "throttled", "upstream-later"
+    until: datetime = datetime.min.replace(tzinfo=UTC)
+
+    @classmethod
+    def at(cls, until: datetime, text: str, status_code: int | None = None, request_id: str | None = None) -> Later:
+        """The error with its `until`."""
+        error = cls(text, status_code=status_code, request_id=request_id)
+        error.until = until
+        return error
