@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.routing import Mount
 
-from service import __version__
-from service.api import framework, health, openapi, trial
+from service import __version__, work
+from service.api import framework, health, jobs, openapi, trial
 from service.api.application import Application
 from service.api.cursors import Cursors
 from service.api.guard import Guard
@@ -20,6 +20,7 @@ from service.api.server import Server
 from service.conformance import definitions
 from service.conformance.definitions import Definitions
 from service.conformance.validator import Validator
+from service.jobs import Rooms, Runner
 from service.settings import Settings
 from service.store.database import Database
 from service.web import pages
@@ -32,25 +33,30 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
     is not migrated.
     """
 
-    table = (*TABLE, *OPERATIONS, *health.TABLE, *trial.TABLE, *openapi.TABLE, *pages.TABLE)
+    table = (*TABLE, *OPERATIONS, *health.TABLE, *trial.TABLE, *jobs.TABLE, *openapi.TABLE, *pages.TABLE)
     interactions = tuple(interaction for interaction, _ in table)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         defined = loaded or await asyncio.to_thread(definitions.load, settings.data_dir / "definitions")
         database = await Database.open(settings, defined)
+        rooms = Rooms(settings, defined, database, Validator(defined))
+        runner = Runner(rooms, work.KINDS if settings.workers else (), settings.workers)
         try:
             app.state.server = Server(
                 settings=settings,
                 definitions=defined,
                 database=database,
-                validator=Validator(defined),
+                validator=rooms.validator,
                 cursors=Cursors(database.secret()),
                 interactions=interactions,
                 page=pages.page,
+                replays=work.REPLAYS,
             )
+            runner.start()
             yield
         finally:
+            await runner.stop()
             await database.close()
 
     app = Application(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
 
-from service import __version__, logs, validating
+from service import __version__, validating
+from service.commands import jobs
+from service.commands.common import out, plainly, say, settings_of
 from service.conformance.definitions import Definitions, load
 from service.doctor import Check, local_checks, store_checks, writable_folder
 from service.errors import CartFhirError
@@ -24,8 +22,6 @@ from service.store.schema import check as check_store
 from service.trial.importer import ImportReport, read_study
 from service.trial.mapping.explain import explain as explain_mapped
 
-MOST_FINDINGS = 50
-
 app = typer.Typer(
     name="cart-fhir",
     help="FHIR R4 for the ISIKOK-19 CAR-T trial. Start with: cart-fhir demo",
@@ -33,7 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+
+app.add_typer(jobs.app, name="jobs")
 
 Format = Literal["text", "json"]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (CART_FHIR_HOST).")]
@@ -51,8 +48,8 @@ def main() -> None:
 @app.command()
 def serve(host: Host = None, port: Port = None) -> None:
     """Serve the API until it is stopped. The database must be migrated."""
-    with _plainly():
-        settings = _settings(host=host, port=port)
+    with plainly():
+        settings = settings_of(host=host, port=port)
         writable_folder(settings)
         check_store(settings)
         run(settings, listen(settings), lambda: _addresses(settings), _definitions(settings))
@@ -61,25 +58,37 @@ def serve(host: Host = None, port: Port = None) -> None:
 @app.command()
 def demo(host: Host = None, port: Port = None) -> None:
     """Migrate, import the ISIKOK-19 records, serve. Safe to run again: what is there is not written twice."""
-    with _plainly():
-        settings = _settings(host=host, port=port)
+    with plainly():
+        settings = settings_of(host=host, port=port)
         writable_folder(settings)
         listener = listen(settings)
-        _say("Migrating the database")
+        say("Migrating the database")
         _migrate(settings)
         definitions = _definitions(settings)
-        _report(asyncio.run(import_demo(settings, definitions, _say)))
+        _report(asyncio.run(import_demo(settings, definitions, say)))
         run(settings, listener, lambda: _addresses(settings), definitions)
+
+
+@app.command()
+def worker(jobs: Annotated[int, typer.Option(min=1, help="Jobs at once.")] = 4) -> None:
+    """Work on jobs without serving, until it is stopped; any number of these may share one PostgreSQL."""
+    with plainly():
+        from service.working import run as work_on
+
+        settings = settings_of()
+        writable_folder(settings)
+        check_store(settings)
+        work_on(settings, _definitions(settings), jobs, lambda: say("Waiting for jobs. Stop with Ctrl+C"))
 
 
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema."""
-    with _plainly():
-        settings = _settings()
+    with plainly():
+        settings = settings_of()
         writable_folder(settings)
         _migrate(settings)
-        _say("The database has the newest schema")
+        say("The database has the newest schema")
 
 
 @app.command(name="import")
@@ -88,12 +97,12 @@ def import_(
     check: Annotated[bool, typer.Option("--check", help="Read, map and validate everything; write nothing.")] = False,
 ) -> None:
     """Import the records of a study; importing twice writes nothing the second time."""
-    with _plainly():
-        settings = _settings()
+    with plainly():
+        settings = settings_of()
         if not folder.is_dir():
             raise CartFhirError(f"{folder} is not a folder")
         writable_folder(settings)
-        _report(asyncio.run(import_folder(settings, _definitions(settings), folder, check, _say)), check)
+        _report(asyncio.run(import_folder(settings, _definitions(settings), folder, check, say)), check)
 
 
 @app.command()
@@ -103,8 +112,8 @@ def explain(
     study: Annotated[Path | None, typer.Option(help="The study's folder; ISIKOK-19 without.")] = None,
 ) -> None:
     """Say which file, row, column and rule an element of a mapped resource came from."""
-    with _plainly():
-        settings = _settings()
+    with plainly():
+        settings = settings_of()
         writable_folder(settings)
         read, mapped, _ = read_study(_definitions(settings), study or shipped("mappings", "isikok-19"))
         for explanation in explain_mapped(read, mapped, reference, path):
@@ -117,13 +126,13 @@ def export_rows_(
     study: Annotated[Path | None, typer.Option(help="The study's folder; ISIKOK-19 without.")] = None,
 ) -> None:
     """Write the records of a study as they follow from what is stored now: the mapping, the other way."""
-    with _plainly():
-        settings = _settings()
+    with plainly():
+        settings = settings_of()
         writable_folder(settings)
         folder = study or shipped("mappings", "isikok-19")
         written = asyncio.run(export_folder(settings, _definitions(settings), folder, target))
         for name, rows in written.items():
-            _say(f"{target / name}.csv: {rows} rows")
+            say(f"{target / name}.csv: {rows} rows")
 
 
 @app.command()
@@ -136,8 +145,8 @@ def validate(
     quiet: Annotated[bool, typer.Option("--quiet", help="Only errors: no warnings, no summary.")] = False,
 ) -> None:
     """Check files as the server would; no database is needed. Exit code 0: valid, 1: not, 2: cannot be read."""
-    with _plainly():
-        settings = _settings()
+    with plainly():
+        settings = settings_of()
         checker = validating.Checker(settings, load(settings.data_dir / "definitions"), profile or ())
     count = validating.Count()
     for judged in validating.judge_all(checker, files, count, lambda text: typer.echo(f"cart-fhir: {text}", err=True)):
@@ -151,8 +160,8 @@ def validate(
 @app.command()
 def doctor() -> None:
     """Look at everything that the service needs, and say what to do where it is missing."""
-    with _plainly():
-        settings = _settings()
+    with plainly():
+        settings = settings_of()
         checks = list(local_checks(settings))
         for check in checks:
             _show(check)
@@ -170,21 +179,6 @@ def version() -> None:
     out.print(__version__)
 
 
-def _settings(**changes: Any) -> Settings:
-    """The settings of the environment, with what the command line says instead."""
-    try:
-        settings = Settings(**{name: value for name, value in changes.items() if value is not None})
-        logs.configure(settings.log_level)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_context=False)[0]
-        name = "_".join(map(str, first["loc"])).removeprefix("CART_FHIR_").upper()
-        text = first["msg"].removeprefix("Value error, ")
-        raise CartFhirError(f"The setting CART_FHIR_{name} is not valid: {text}") from None
-    except (ValueError, OSError) as error:
-        raise CartFhirError(str(error)) from None
-    return settings
-
-
 def _migrate(settings: Settings) -> None:
     from service.store.migrate import migrate as to_head  # alembic is long to import, and `serve` has no need of it
 
@@ -192,37 +186,16 @@ def _migrate(settings: Settings) -> None:
 
 
 def _definitions(settings: Settings) -> Definitions:
-    _say("Loading the definitions of FHIR R4")
+    say("Loading the definitions of FHIR R4")
     return load(settings.data_dir / "definitions")
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
-    """Turns an error of the service into plain lines and exit code 2."""
-    try:
-        yield
-    except CartFhirError as error:
-        _fail(error)
-
-
-def _fail(error: CartFhirError) -> NoReturn:
-    for issue in error.issues[:MOST_FINDINGS]:
-        err.print(f"cart-fhir: {issue.text}", soft_wrap=True, markup=False)
-    if len(error.issues) > MOST_FINDINGS:
-        err.print(f"cart-fhir: and {len(error.issues) - MOST_FINDINGS} more", markup=False)
-    raise typer.Exit(2)
-
-
-def _say(text: str) -> None:
-    out.print(f"· {text}", soft_wrap=True, markup=False)
 
 
 def _report(report: ImportReport, check: bool = False) -> None:
     total = sum(report.types.values())
     done = "would be" if check else "were"
-    _say(f"{total} resources: {report.created} {done} created, {report.updated} updated, {report.unchanged} as before")
+    say(f"{total} resources: {report.created} {done} created, {report.updated} updated, {report.unchanged} as before")
     for reference in report.left:
-        _say(f"{reference} is no longer in the records; it was left as it is")
+        say(f"{reference} is no longer in the records; it was left as it is")
 
 
 def _show(check: Check) -> None:
@@ -236,7 +209,7 @@ def _show(check: Check) -> None:
 def _addresses(settings: Settings) -> None:
     host = "localhost" if settings.host in ("127.0.0.1", "0.0.0.0", "::", "::1") else settings.host
     base = f"http://{host}:{settings.port}"
-    _say("Open:")
+    say("Open:")
     for name, path in (
         ("Start page", "/"),
         ("Swagger", "/docs"),
@@ -245,4 +218,4 @@ def _addresses(settings: Settings) -> None:
         ("First search", "/fhir/Patient?_count=5"),
     ):
         out.print(f"    {name:13} {base}{path}", soft_wrap=True, markup=False)
-    _say("Stop with Ctrl+C")
+    say("Stop with Ctrl+C")

@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     )
     idempotency_hours: float = Field(24.0, gt=0, description="For how long an Idempotency-Key is remembered.")
     drain_seconds: float = Field(30.0, ge=0, description="How long a stop waits for the requests under way.")
+    workers: int = Field(
+        4, ge=0, description="Jobs that the serving process works on at once; 0 leaves them to `cart-fhir worker`."
+    )
     log_level: str = Field("INFO", description="Level of the structured log on standard error.")
 
     @field_validator("time_zone")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from service.api.examples import Operation, Parameter, path
+from service.api.examples import COUNT, Operation, Parameter, path
 
-TRIAL, SERVICE, PAGES = "ISIKOK-19", "Service", "Pages"
+TRIAL, JOBS, SERVICE, PAGES = "ISIKOK-19", "Jobs", "Service", "Pages"
+PLAIN = "application/json"
+JOB = Parameter("id", "The id of the job", place="path")
+LETTER = Parameter("id", "The id of the dead letter", place="path")
 
 OTHERS: dict[str, Operation] = {
     "table": Operation(
@@ -25,6 +28,55 @@ OTHERS: dict[str, Operation] = {
         TRIAL,
         (path("id", "response-rate", "The Measure"),),
         errors=(404, 406),
+    ),
+    "jobs": Operation(
+        "Jobs",
+        "What the service does by itself: pulls, pushes, submissions. Newest first; `next` is the `cursor` of the next "
+        "page. Each has a Task with its counts and findings.",
+        JOBS,
+        (
+            Parameter("kind", "Only of this kind"),
+            Parameter("state", "waiting, running, done, failed, cancelled; several by comma", "waiting,running,done"),
+            Parameter("cursor", "The `next` of the page before"),
+            COUNT,
+        ),
+        errors=(400, 503),
+        media="application/json",
+    ),
+    "job": Operation("A job", "Its state, and which Task has the rest.", JOBS, (JOB,), (), (200,), (404,), media=PLAIN),
+    "jobCancel": Operation(
+        "Cancel a job", "Its worker writes no more. What was done stays.", JOBS, (JOB,), errors=(404, 409), media=PLAIN
+    ),
+    "jobRetry": Operation(
+        "Try a job again",
+        "A failed or cancelled job goes on from its last step.",
+        JOBS,
+        (JOB,),
+        errors=(404, 409),
+        media=PLAIN,
+    ),
+    "deadLetters": Operation(
+        "Dead letters",
+        "What came in and could not be taken, oldest first, with the reasons. `next` is the `after` of the next page.",
+        JOBS,
+        (Parameter("after", "The `next` of the page before"), COUNT),
+        errors=(400, 503),
+        media=PLAIN,
+    ),
+    "deadLetter": Operation(
+        "A dead letter", "With its content in base64, as it came.", JOBS, (LETTER,), errors=(404,), media=PLAIN
+    ),
+    "deadLetterDiscard": Operation(
+        "Discard a dead letter", "It is gone for good.", JOBS, (LETTER,), success=(204,), errors=(404, 409)
+    ),
+    "deadLetterReplay": Operation(
+        "Replay a dead letter",
+        "Takes it as if it came now, once what was wrong (a missing map, an unlinked patient) is mended. It is gone "
+        "in the transaction that stores its content; what is still against it is the answer.",
+        JOBS,
+        (LETTER,),
+        errors=(404, 409, 422),
+        media=PLAIN,
     ),
     "live": Operation("Is the process alive", "For a supervisor.", SERVICE, media="application/json"),
     "ready": Operation("Can it serve", "Checks the store.", SERVICE, errors=(503,), media="application/json"),

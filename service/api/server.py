@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from service.errors import BadRequest, NotFound
 from service.fhir import search
 from service.fhir.conditions import Query, Scope
 from service.fhir.criteria import Terms
+from service.jobs.letters import Replay
 from service.settings import Settings
 from service.store.database import Database
 
@@ -35,6 +36,7 @@ class Server:
     cursors: Cursors
     interactions: tuple[Interaction, ...]
     page: Callable[..., Response]  # (template, **values): the HTML of service.web, which stands beside this room
+    replays: Mapping[str, Replay] = field(default_factory=dict)  # by the kind of dead letter
     statements: dict[str, tuple[bytes, str]] = field(default_factory=dict)  # base → CapabilityStatement, ETag
     in_flight: set[str] = field(default_factory=set)  # digests of the idempotency keys of requests on their way
 

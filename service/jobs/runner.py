@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
 
-from service.errors import CartFhirError, Conflict, Gone, Internal, Later, NotFound, Unavailable, Upstream
+from service.errors import CartFhirError, Conflict, Internal, Later, Unavailable, Upstream
 from service.fhir.dates import micros
-from service.fhir.json import decode
 from service.fhir.ledger import Job, Step
 from service.fhir.operations import Plan, Update
 from service.jobs.kinds import Kind, Rooms
 from service.jobs.run import Parked, Run
+from service.jobs.tasks import task_of
 
 POLL = 0.25  # seconds between two looks for work
 LONGEST_DELAY = 3600.0  # seconds before a job that failed is tried again
@@ -83,7 +82,7 @@ class Runner:
 
     async def _work(self, job: Job) -> None:
         """One run of the job, its lease renewed meanwhile."""
-        run = Run(self.rooms, job, await self._task_of(job))
+        run = Run(self.rooms, job, await task_of(self.rooms.database, job.id))
         kind = self.kinds[job.kind]
         work = asyncio.ensure_future(kind.work(run))
         renewing = asyncio.create_task(self._renew(job, work))
@@ -97,12 +96,6 @@ class Runner:
             renewing.cancel()
         if end is not None:
             await self._note(run, end)
-
-    async def _task_of(self, job: Job) -> dict[str, Any] | None:
-        with suppress(NotFound, Gone):
-            stored = await self.rooms.database.read("Task", job.id)
-            return decode(stored.content or b"{}", 10_000)
-        return None
 
     async def _renew(self, job: Job, work: asyncio.Future[None]) -> None:
         """Renews the lease until it is lost; then the work stops."""

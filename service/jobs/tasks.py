@@ -6,15 +6,17 @@ Source: https://hl7.org/fhir/R4/task.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-from service.errors import Issue, operation_outcome
+from service.errors import Gone, Issue, NotFound, operation_outcome
 from service.fhir.dates import micros
-from service.fhir.json import encode
-from service.fhir.ledger import Enqueue
-from service.fhir.operations import ABSENT, Update
+from service.fhir.json import decode, encode
+from service.fhir.ledger import Command, Enqueue, Job
+from service.fhir.operations import ABSENT, Plan, Update
+from service.store.database import Database
 from service.store.drafts import new_id
 
 KINDS = "https://cart-fhir.example/fhir/CodeSystem/job-kind"
@@ -62,6 +64,13 @@ def enqueue_quiet(
 ) -> Enqueue:
     """A new job without a Task; one whose `id` is known already is left as it is."""
     return Enqueue(id or new_id(), kind, encode(dict(input)), micros(due) if due is not None else 0, alone)
+
+
+async def task_of(database: Database, id_: str) -> Resource | None:
+    """The Task of a job; None for a quiet one."""
+    with suppress(NotFound, Gone):
+        return decode((await database.read("Task", id_)).content or b"{}", 10_000)
+    return None
 
 
 class Progress:
@@ -119,6 +128,16 @@ class Progress:
         if status in ("completed", "failed", "cancelled"):
             period["end"] = task["lastModified"]
         return {**task, "executionPeriod": period}
+
+
+async def command(database: Database, id_: str, action: str) -> Job:
+    """What a person does with a job: `cancel` or `retry`, noted on its Task. Raises NotFound or Conflict."""
+    task = await task_of(database, id_)
+    status = {"cancel": "cancelled", "retry": "requested"}[action]
+    reason = {"cancel": "Cancelled by a person", "retry": "To be tried again, by a person"}[action]
+    operations = (Update(Progress(task).now(status, reason)),) if task is not None else ()
+    await database.write(Plan(operations, jobs=(Command(id_, action),)))
+    return await database.job(id_)
 
 
 def _now() -> str:

@@ -68,7 +68,7 @@ def assigned(statement: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         if isinstance(target, ast.Name):
             yield target.id, statement.value
         elif isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
-            pairs = zip(target.elts, statement.value.elts, strict=True)
+            pairs = zip(target.elts, statement.value.elts, strict=False)  # `a, b, c = *pair, 1` cannot be followed
             yield from ((name.id, value) for name, value in pairs if isinstance(name, ast.Name))
 
 

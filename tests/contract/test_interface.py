@@ -22,7 +22,7 @@ from service.settings import Settings
 ALIASES = {"/fhir/"}
 METHODS = {"get", "put", "post", "delete", "patch"}
 # Where the pages and probes are that stand beside the FHIR API: a CapabilityStatement does not speak of them.
-NOT_FHIR = {"", "docs", "favicon.ico", "health", "ig", "openapi.json", "trial"}
+NOT_FHIR = set("docs favicon.ico health ig openapi.json trial jobs dead-letters sync submissions".split()) | {""}
 # Parameters that shape the answer, with a value of each.
 SHAPES = {
     "_count": "5",

@@ -1,0 +1,11 @@
+"""All kinds of jobs, and who replays which dead letters: what a serving process and a worker have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.jobs import Kind
+from service.jobs.letters import Replay
+
+KINDS: tuple[Kind, ...] = ()
+REPLAYS: Mapping[str, Replay] = {}
