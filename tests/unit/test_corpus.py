@@ -32,6 +32,7 @@ RULE = re.compile(r"[a-z]+[0-9]*(?:-[A-Za-z0-9]+)+")
 BESIDE = {
     "ele-1",  # the key under which R4 states what object-empty and array-empty find
     "profile-unknown",  # information, no error: below
+    "profile-version",  # a warning: test_validator_accepts
     "findings-cut",  # information: test_validator_refuses
     "format-decimal",  # NaN and infinity, which JSON cannot say: test_validator_refuses
     "json-too-deep",  # 3,000 levels: test_validator_accepts

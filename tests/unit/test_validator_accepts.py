@@ -223,6 +223,33 @@ def test_check_unknown_profile_is_information_only(validator: Validator) -> None
     validator.require(value)
 
 
+@pytest.mark.parametrize(("version", "told"), [("9.0", True), ("4.0.1", False), ("", False)])
+def test_check_profile_of_another_version_is_told(validator: Validator, version: str, told: bool) -> None:
+    profile = f"http://hl7.org/fhir/StructureDefinition/vitalsigns|{version}".removesuffix("|")
+    value = {
+        "resourceType": "Observation",
+        "meta": {
+            "profile": [profile, f"http://hl7.org/fhir/StructureDefinition/Observation|{version}".removesuffix("|")]
+        },
+        "status": "final",
+        "category": [
+            {
+                "coding": [
+                    {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
+                ]
+            }
+        ],
+        "code": {"text": "weight"},
+        "subject": {"reference": "Patient/p"},
+        "effectiveDateTime": "2021-01-01",
+        "dataAbsentReason": {"text": "not done"},
+    }
+    found = [(issue.severity, issue.rule, issue.expression) for issue in validator.check(value)]
+    places = [("warning", "profile-version", f"Observation.meta.profile[{n}]") for n in (0, 1)] if told else []
+    assert found == places
+    validator.require(value)
+
+
 def test_check_core_package_resources_have_no_errors(validator: Validator) -> None:
     with tarfile.open(shipped(*CORE_PACKAGE)) as archive:
         members = [member for member in archive if member.name.endswith(".json") and member.size < 60_000]

@@ -64,20 +64,30 @@ class Profiles:
         if compiled is None:
             structure = self._definitions.structure(url)
             if structure is not None:
-                return self._of_type(structure, value, claim)
+                return self._of_type(structure, url, value, claim)
             text = "This profile is not known here: the resource was checked without it"
             return [Finding("not-supported", "profile-unknown", text, claim or "", "information")]
         name, rule, _ = compiled
         if type(value) is not dict or value.get("resourceType") != name:
             return sourced(canonical(url), one("structure", "profile-type", f"The profile is for {name}", claim or ""))
         found = rule(value, value)
-        return settled(value, found) or None if found is not None else None
+        found = settled(value, found) or None if found is not None else None
+        return found if claim is None else self._other_version(url, claim, found)
 
-    def _of_type(self, structure: Structure, value: Any, claim: str | None) -> list[Finding] | None:
+    def _other_version(self, url: str, claim: str, found: list[Finding] | None) -> list[Finding] | None:
+        """The findings, and a word where the claim is of a version that is not the one that was checked."""
+        _, _, wanted = url.partition("|")
+        structure = self._definitions.structure(url) if wanted else None
+        if structure is None or not structure.version or structure.version == wanted:
+            return found
+        text = f"Version {structure.version} of this profile is known here and was checked, not the one that is named"
+        return (found or []) + [Finding("not-supported", "profile-version", text, claim, "warning")]
+
+    def _of_type(self, structure: Structure, url: str, value: Any, claim: str | None) -> list[Finding] | None:
         """A claim of a type of R4 itself, which says nothing that was not checked but the type."""
         said = value.get("resourceType") if type(value) is dict else None
         if structure.abstract or structure.kind != "resource" or said == structure.type:
-            return None
+            return self._other_version(url, claim, None) if claim is not None else None
         text = f"The profile is for {structure.type}"
         return sourced(structure.url, one("structure", "profile-type", text, claim or ""))
 

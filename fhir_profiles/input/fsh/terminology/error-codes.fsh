@@ -100,6 +100,7 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #full-url-id "fullUrl of another resource" "Bundle.entry.fullUrl ends in another type or id than the resource has."
 // Validation: profiles
 * #profile-unknown "Profile unknown" "The claimed profile is not known here: the resource was checked without it."
+* #profile-version "Profile of another version" "The resource claims another version of the profile than the one that is known here and was checked."
 * #profile-type "Profile of another type" "The claimed profile is for another resource type."
 * #profile-missing "Profile missing" "The operation needs a profile."
 * #fixed-value "Fixed value" "The element must have exactly the value that the profile fixes."
