@@ -173,6 +173,35 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
+@app.command(name="ehr-simulator")
+def ehr_simulator(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    profile: Annotated[str, typer.Option(help="plain, or hostile: every quirk of real servers.")] = "plain",
+    data: Annotated[Path | None, typer.Option(help="Folder of JSON or NDJSON; invented patients without.")] = None,
+    seed: Annotated[int, typer.Option(help="Which invented patients.")] = 0,
+    token: Annotated[bool, typer.Option("--token", help="Ask for tokens of SMART Backend Services.")] = False,
+) -> None:
+    """Play a hospital's FHIR server, in memory, to try the synchronisation on."""
+    from service.simulators.starting import run_ehr
+
+    with plainly():
+        run_ehr(profile, host, port, data, seed, token)
+
+
+@app.command(name="registry-simulator")
+def registry_simulator(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    directory: Annotated[Path | None, typer.Option(help="Folder to write what was received into.")] = None,
+) -> None:
+    """Play a registry that takes messages and gives receipts, in memory, to try submissions on."""
+    from service.simulators.starting import run_registry
+
+    with plainly():
+        run_registry(host, port, directory)
+
+
 @app.command()
 def version() -> None:
     """Print the version."""

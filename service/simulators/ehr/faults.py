@@ -39,12 +39,12 @@ class Faults:
     def __init__(self) -> None:
         self._requests = 0
 
-    def strike(self, quirks: Quirks) -> Strike:
-        """What happens to the next request. The first that is due wins."""
+    def strike(self, quirks: Quirks, has_token: bool) -> Strike:
+        """What happens to the next request. The first that is due wins; without a token none is lost."""
         self._requests += 1
         for kind in ("throttles", "unauthorized", "truncates", "wrong_answer", "slow"):
             every = getattr(quirks, f"{kind}_every")
-            if every and self._requests % every == 0:
+            if every and self._requests % every == 0 and (has_token or kind != "unauthorized"):
                 return _strike(kind, quirks, self._requests // every % 2 == 1)
         return Strike()
 

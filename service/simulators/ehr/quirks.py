@@ -66,7 +66,7 @@ class Quirks:
     token_seconds: int = 300
     """Life of an access token."""
     unauthorized_every: int = 0
-    """The token of the request is revoked and the request answered with 401."""
+    """The token of the request, where it has one, is revoked, and the request answered with 401."""
     throttles_every: int = 0
     """429 and 503 in turn, with Retry-After."""
     retry_after: int = 1

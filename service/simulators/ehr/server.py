@@ -114,7 +114,7 @@ class Ehr(Counterpart):
 
     async def _fhir(self, request: Request, exchange: Exchange, base: str, path: str) -> Response:
         body, query = await request.body(), request.url.query
-        strike = self._faults.strike(self.quirks)
+        strike = self._faults.strike(self.quirks, "authorization" in request.headers)
         exchange.fault = exchange.fault or strike.kind
         if strike.seconds:
             await asyncio.sleep(strike.seconds)
