@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import uvicorn
 
-from service import logs
+from service import gathering, logs
 from service.app import create_app
 from service.conformance.definitions import Definitions
 from service.errors import CartFhirError, Unavailable
@@ -64,7 +64,7 @@ def run(
     config = uvicorn.Config(
         create_app(settings, loaded),
         loop="uvloop",
-        http="httptools",
+        http=gathering.Connection,
         ws="none",
         lifespan="on",
         log_config=None,
