@@ -11,6 +11,7 @@ from service.conformance.validator import Validator
 from service.errors import Conflict
 from service.settings import Settings, shipped
 from service.store.database import Database
+from service.submissions.storing import import_forms
 from service.trial.exporter import as_csv, export_rows
 from service.trial.importer import ImportReport, import_conformance, import_study
 from service.trial.mapping.spec import load_study
@@ -58,6 +59,8 @@ async def import_demo(settings: Settings, definitions: Definitions, progress: Pr
     """Our profiles and code systems, and the ISIKOK-19 records; a second time writes nothing."""
     async with _store(settings, definitions) as database:
         report = await import_conformance(database, definitions)
+        forms = await import_forms(database)
+        progress(f"Registry forms: {forms} written")
         progress(f"Definitions: {report.created} new, {report.updated} changed, {report.unchanged} as before")
         folder = shipped("mappings", "isikok-19")
         return await import_study(database, definitions, Validator(definitions), folder, progress=progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from service.api.answers import FOUND, PATIENT
 from service.api.examples import COUNT, PREFER, Body, Operation, Parameter, header, path
 from service.api.operations.events import SYSTEM
+from service.api.operations.populate_shown import POPULATE
 from service.api.operations.terminology_shown import TERMINOLOGY
 
 TAG = "Operations"
@@ -168,5 +169,6 @@ SHOWN: dict[str, Operation] = {
         errors=(*ERRORS, 409, 412, 422),
         answer=RESPONSE,
     ),
+    **POPULATE,
     **TERMINOLOGY,
 }

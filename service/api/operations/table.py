@@ -12,6 +12,7 @@ from starlette.requests import Request
 from service.api.operations.everything import everything
 from service.api.operations.lastn import lastn
 from service.api.operations.meta import meta, meta_add, meta_delete
+from service.api.operations.populate import populate_named, populate_stored
 from service.api.operations.process_message import process_message
 from service.api.operations.terminology_table import TABLE as TERMINOLOGY
 from service.api.operations.validate import validate_instance, validate_type
@@ -23,6 +24,9 @@ ANY = BASE + "/{type:type_name}"
 ONE = ANY + "/{id:fhir_id}"
 DEFINED = "http://hl7.org/fhir/OperationDefinition/"
 EVERYTHING = BASE + "/Patient/{id:fhir_id}/$everything"
+POPULATE = "http://hl7.org/fhir/uv/sdc/OperationDefinition/Questionnaire-populate"
+FORM = BASE + "/Questionnaire/{id:fhir_id}/$populate"
+FORMS = BASE + "/Questionnaire/$populate"
 PROCESS = BASE + "/$process-message"
 LASTN = BASE + "/Observation/$lastn"
 
@@ -44,6 +48,10 @@ TABLE = (
     (_operation("metaAdd", "POST", ONE + "/$meta-add", "Resource-meta-add"), meta_add),
     (_operation("metaDelete", "POST", ONE + "/$meta-delete", "Resource-meta-delete"), meta_delete),
     (_operation("processMessage", "POST", PROCESS, "MessageHeader-process-message", "system"), process_message),
+    (Interaction("populate", "GET", FORM, definition=POPULATE, of="Questionnaire"), populate_stored),
+    (Interaction("populateByPost", "POST", FORM, definition=POPULATE, of="Questionnaire"), populate_stored),
+    (Interaction("populateNamed", "GET", FORMS, definition=POPULATE, of="Questionnaire"), populate_named),
+    (Interaction("populateNamedByPost", "POST", FORMS, definition=POPULATE, of="Questionnaire"), populate_named),
     *TERMINOLOGY,
 )
 

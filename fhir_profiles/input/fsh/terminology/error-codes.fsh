@@ -240,3 +240,17 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #note-changed "Changed meanwhile" "What the service keeps of its own changed between reading and writing."
 * #unknown-job "Unknown job" "There is no job with this id."
 * #unknown-letter "Unknown dead letter" "There is no dead letter with this id."
+
+// Registry forms: https://hl7.org/fhir/uv/sdc and docs/submissions.md
+* #form-unknown "Form unknown" "The service only populates the forms that it ships with, as it ships them."
+* #answer-missing "Answer missing" "A question that the registry requires has no answer; the text says why."
+* #answer-unexplained "Gap without a reason" "A question that the registry requires has neither an answer nor a reason."
+* #answer-unasked "Question not asked" "The response answers a question that the form does not have, or that its other answers switch off."
+* #answer-form "Answer of another kind" "The answer is not of the type of the question, not one of its options, or one of several where one is asked for."
+* #answer-source-missing "Source not in the package" "An answer names a resource that the package does not bring."
+* #source-in-doubt "Source in doubt" "The resource behind an answer is in doubt: a DetectedIssue speaks of it."
+* #infusion-ambiguous "Several infusions" "The patient had several infusions, and the request names none."
+* #package-subject "Several subjects" "A package speaks of one subject, and of its pseudonym only."
+* #centre-label "Centre label" "A resource for CIBMTR needs the label of one transplant centre, rc_ and five digits."
+* #too-many-results "Too many results" "A Bundle of results for CIBMTR has at most 50."
+* #not-a-result "Not a result" "A Bundle of results for CIBMTR holds Observations with a UCUM quantity and nothing else."
