@@ -108,9 +108,10 @@ class Ehr(Counterpart):
             return await self._token(request, exchange, f"{base}/token")
         if path != _FHIR and not path.startswith(f"{_FHIR}/"):
             raise Refusal(404, "not-found", "FHIR is at /fhir")
-        response = await self._fhir(request, exchange, base, path.removeprefix(_FHIR).strip("/"))
-        self._afterwards(f"{exchange.method} {exchange.path}")
-        return response
+        try:
+            return await self._fhir(request, exchange, base, path.removeprefix(_FHIR).strip("/"))
+        finally:
+            self._afterwards(f"{exchange.method} {exchange.path}")
 
     async def _fhir(self, request: Request, exchange: Exchange, base: str, path: str) -> Response:
         body, query = await request.body(), request.url.query
