@@ -1,0 +1,323 @@
+"""One page of resources of theirs, made into what is stored: known ones fall out, the others are linked, harmonised,
+validated and named. What cannot be stored at all becomes a dead letter with its original bytes.
+
+Our copy has no narrative, no names beside references to people, and of contained people nothing but that they are
+there: the trial's records are pseudonymous. What it refers to and was pulled is referred to here; anything else keeps
+its address on the other side, as an absolute reference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from service.errors import Issue
+from service.fhir import references
+from service.fhir.ledger import Note
+from service.fhir.operations import ABSENT, Delete, Plan, Resource, Update
+from service.jobs import Rooms, letter
+from service.sync import peers, worklist
+from service.sync.connections import Connection
+from service.sync.harmonise import Harmoniser, Told
+from service.sync.linking import Decided, Linker
+from service.sync.origin import stamped
+from service.sync.originals import original
+from service.sync.peers import Peer, canonical_hash
+from service.trial.flags import Flags
+
+KIND = "sync-pull"
+OWNERS = ("subject", "patient", "individual", "beneficiary")
+PEOPLE = frozenset({"Patient", "Person", "RelatedPerson"})
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_REFERENCE = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One resource of theirs on its way: `remote` is its Type/id there, `hash` of what they said."""
+
+    remote: str
+    resource: Resource
+    hash: str
+    version: str | None
+    links: list[tuple[references.Container, Any, str]] = field(default_factory=list)
+    owner: str | None = None
+    before: Peer | None = None
+    errors: list[Issue] = field(default_factory=list)
+    told: Told = field(default_factory=Told)
+    peer: Peer | None = None
+    operation: Update | Delete | None = None
+
+    def notes(self, connection: str) -> tuple[Note, ...]:
+        """What is kept of it together with it."""
+        assert self.peer is not None
+        return (*peers.notes(connection, self.remote, self.peer), Note(refused_room(connection), self.remote, None))
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a page comes to: `candidates` are written, the rest goes with the last of them."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    decided: Decided = field(default_factory=Decided)
+    counts: dict[str, int] = field(default_factory=dict)
+    issues: list[Issue] = field(default_factory=list)
+
+    def count(self, name: str, more: int = 1) -> None:
+        """Counts, unless nothing."""
+        if more:
+            self.counts[name] = self.counts.get(name, 0) + more
+
+    def written(self) -> list[str]:
+        """Type/id of ours that are written or deleted."""
+        return [one.peer.local for one in self.candidates if one.peer is not None and one.operation is not None]
+
+
+def refused_room(connection: str) -> str:
+    """The room of what became a dead letter: reference of theirs → hash, so that it does so once."""
+    return f"refused/{connection}"
+
+
+def plan_of(connection: str, candidates: Sequence[Candidate]) -> Plan:
+    """The plan that writes these candidates, their peers and what their profiles find wrong."""
+    writing = [one for one in candidates if one.operation is not None]
+    flags = {number: one.errors for number, one in enumerate(writing) if one.errors}
+    beside = Flags(flags) if flags or any(one.before is not None for one in writing) else None
+    notes = tuple(note for one in candidates for note in one.notes(connection))
+    return Plan(tuple(one.operation for one in writing if one.operation), beside=beside, notes=notes)
+
+
+class Intake:
+    """Takes the pages of one run. `task` is its Task, if it has one."""
+
+    def __init__(
+        self, rooms: Rooms, connection: Connection, linker: Linker, harmoniser: Harmoniser, task: str | None = None
+    ) -> None:
+        self.rooms, self.connection, self.linker, self.harmoniser = rooms, connection, linker, harmoniser
+        self.task = task
+        self._base = connection.base.rstrip("/") + "/"
+        self._owned: dict[str, bool] = {}
+
+    async def take(self, resources: Sequence[Any], raw: bytes = b"", forced: bool = False) -> Batch:
+        """What these resources come to; `raw` is the page. Asks the other side about patients that are not known yet.
+
+        `forced`: what they said last time is looked at again, as somebody may be linked otherwise by now.
+        """
+        batch = Batch()
+        fresh = await self._fresh(resources, raw, batch, forced)
+        await asyncio.to_thread(self._look, fresh)
+        unknown = dict.fromkeys(one.owner for one in fresh if one.owner and one.owner not in self.linker.links)
+        if unknown:
+            batch.decided = await self.linker.look_up([one for one in unknown if one])
+        waiting = [one for one in fresh if not self._is_ours(one)]
+        withdrawn = [one for one in waiting if one.before is not None and not one.before.deleted]
+        batch.count("waiting", len(waiting) - len(withdrawn))
+        batch.candidates += [self.gone(one.remote, one.before) for one in withdrawn if one.before]
+        batch.count("withdrawn", len(withdrawn))
+        fresh = [one for one in fresh if self._is_ours(one)]
+        here = {one.remote for one in fresh}
+        wanted = {target for one in fresh for _, _, target in one.links} - here
+        known = await peers.peers(self.rooms.database, self.connection.name, sorted(wanted))
+        targets = {remote: peer.local for remote, peer in known.items() if not peer.deleted}
+        targets |= {one.remote: self._local(one) for one in fresh}
+        await asyncio.to_thread(self._make, fresh, targets)
+        await self._sort(fresh, raw, batch)
+        await self._tell(batch)
+        return batch
+
+    def gone(self, remote: str, peer: Peer) -> Candidate:
+        """The deletion of what they have no more."""
+        type_, _, id_ = peer.local.partition("/")
+        deleted = Peer(peer.local, None, "", peer.local_version + 1, peer.origin, "", deleted=True)
+        found = Candidate(remote, {}, "", None, before=peer, peer=deleted)
+        found.operation = Delete(type_, id_, if_match=peer.local_version)
+        return found
+
+    async def _fresh(self, resources: Sequence[Any], raw: bytes, batch: Batch, forced: bool) -> list[Candidate]:
+        """Those that say something new, each once and in its newest version."""
+        found: dict[str, Candidate] = {}
+        for sent in resources:
+            wrong = _wrong(sent)
+            if wrong is not None:
+                content = original(raw, lambda one, sent=sent: one == sent, sent)
+                await self._refuse("", content, [wrong], batch)
+            elif sent["resourceType"] in PEOPLE:
+                batch.count("people")
+            else:
+                remote = _reference(sent)
+                other = found.get(remote)
+                if other is None or _age(sent) >= _age(other.resource):
+                    version = sent["meta"].get("versionId") if isinstance(sent.get("meta"), dict) else None
+                    found[remote] = Candidate(remote, sent, "", version if isinstance(version, str) else None)
+        known = await peers.peers(self.rooms.database, self.connection.name, list(found))
+        await asyncio.to_thread(_hash, found.values())
+        fresh = []
+        for remote, one in found.items():
+            one.before = known.get(remote)
+            if forced or one.before is None or not one.before.is_echo(one.version, one.hash):
+                fresh.append(one)
+            else:
+                batch.count("unchanged")
+                if one.version != one.before.remote_version:
+                    one.peer = msgspec.structs.replace(one.before, remote_version=one.version, remote_hash=one.hash)
+                    batch.candidates.append(one)
+        return fresh
+
+    def _look(self, fresh: Iterable[Candidate]) -> None:
+        """Takes off what is not kept, and finds what the resources refer to."""
+        for one in fresh:
+            _strip(one.resource)
+            found = references.find(one.resource)
+            for container, key, text in (*found.local, *found.absolute):
+                match = _REFERENCE.match(text.removeprefix(self._base))
+                if match is not None:
+                    one.links.append((container, key, match[1]))
+            one.owner = next((name for name in map(self._patient, _owners(one.resource)) if name), None)
+
+    def _patient(self, reference: str) -> str | None:
+        match = _REFERENCE.match(reference.removeprefix(self._base))
+        return match[1] if match is not None and match[1].startswith("Patient/") else None
+
+    def _is_ours(self, one: Candidate) -> bool:
+        """Whether it is about a patient who is linked, or of a type that is about nobody."""
+        if one.owner is not None:
+            return self.linker.local(one.owner) is not None
+        type_ = one.resource["resourceType"]
+        if type_ not in self._owned:
+            parameters = self.rooms.definitions.search_parameters
+            self._owned[type_] = "patient" in parameters.of(type_)
+        return not self._owned[type_]
+
+    def _local(self, one: Candidate) -> str:
+        if one.before is not None:
+            return one.before.local
+        type_, _, id_ = one.remote.partition("/")
+        return f"{type_}/{peers.local_id(self.connection.name, type_, id_)}"
+
+    def _make(self, fresh: Iterable[Candidate], targets: dict[str, str]) -> None:
+        """Turns each into our copy of it, and validates that."""
+        for one in fresh:
+            resource, local = one.resource, self._local(one)
+            for container, key, target in one.links:
+                ours = self.linker.local(target) if target.startswith("Patient/") else targets.get(target)
+                container[key] = ours or self._base + target
+                if isinstance(container, dict) and target.partition("/")[0] in PEOPLE:
+                    container.pop("display", None)
+                    container.pop("identifier", None)
+            one.told = self.harmoniser.apply(resource)
+            resource["id"] = local.partition("/")[2]
+            resource["meta"] = stamped(self.connection, one.remote, resource.get("meta"))
+            one.errors = self.rooms.validator.errors(resource)
+            _agree(one, local)
+
+    async def _sort(self, fresh: Sequence[Candidate], raw: bytes, batch: Batch) -> None:
+        """Those that R4 forbids are refused, the others written."""
+        for one in fresh:
+            grave = [issue for issue in one.errors if self.rooms.validator.is_base(issue)]
+            if grave:
+                await self.refuse(one, grave, raw, batch)
+                continue
+            batch.candidates.append(one)
+            if one.operation is None:
+                batch.count("unchanged")
+            else:
+                batch.count("updated" if one.before is not None else "created")
+                if one.errors:
+                    batch.count("flagged")
+
+    async def refuse(self, one: Candidate, issues: Sequence[Issue], raw: bytes, batch: Batch) -> None:
+        """Makes a dead letter of a resource with its original bytes."""
+
+        def is_it(sent: Any) -> bool:
+            return _wrong(sent) is None and _reference(sent) == one.remote and canonical_hash(sent) == one.hash
+
+        await self._refuse(one.remote, original(raw, is_it, one.resource), issues, batch)
+
+    async def _refuse(self, place: str, content: bytes, issues: Sequence[Issue], batch: Batch) -> None:
+        """A dead letter, unless it became one before."""
+        mark = sha256(content).hexdigest().encode()
+        name, key = self.connection.name, place or mark.decode()
+        batch.count("refused")
+        if await self.rooms.database.note(refused_room(name), key) == mark:
+            return
+        batch.decided.notes.append(letter(KIND, name, place, content, issues, self.task))
+        batch.decided.notes.append(Note(refused_room(name), key, mark))
+        batch.issues += [Issue(one.code, one.text, one.expression, one.rule, "warning") for one in issues[:1]]
+        batch.count("dead-letters")
+
+    async def _tell(self, batch: Batch) -> None:
+        """The work list of codes and units."""
+        codes: dict[tuple[str, str], int] = {}
+        units: dict[tuple[str, str], int] = {}
+        for one in batch.candidates:
+            if one.operation is not None:
+                for table, keys in ((codes, one.told.codes), (units, one.told.units)):
+                    for key in keys:
+                        table[key] = table.get(key, 0) + 1
+        items = [worklist.code_item(*key, count) for key, count in codes.items()]
+        items += [worklist.unit_item(*key, count) for key, count in units.items()]
+        updates, notes = await worklist.opened(self.rooms.database, self.connection.name, items)
+        batch.decided.operations += updates
+        batch.decided.notes += notes
+
+
+def _agree(one: Candidate, local: str) -> None:
+    """What is written of the resource, and what both sides are agreed on then."""
+    hash_, before = canonical_hash(one.resource), one.before
+    version = 1 if before is None else before.local_version + 1
+    one.operation = Update(one.resource, if_match=ABSENT)
+    if before is not None and not before.deleted:
+        one.operation = Update(one.resource, if_match=before.local_version)
+        if hash_ == before.local_hash:
+            version, one.operation = before.local_version, None
+    origin = before.origin if before is not None else "pull"
+    one.peer = Peer(local, one.version, one.hash, version, origin, hash_)
+
+
+def _hash(candidates: Iterable[Candidate]) -> None:
+    for one in candidates:
+        one.hash = canonical_hash(one.resource)
+
+
+def _wrong(sent: Any) -> Issue | None:
+    """Why this is nothing that could be taken at all."""
+    if not isinstance(sent, dict) or not isinstance(sent.get("resourceType"), str):
+        return Issue("structure", "An entry of the answer is no resource", None, "entry-malformed")
+    if not isinstance(sent.get("id"), str) or not _ID.fullmatch(sent["id"]):
+        return Issue("structure", "A resource of the answer has no id, or none that R4 allows", None, "entry-malformed")
+    return None
+
+
+def _reference(sent: Resource) -> str:
+    return f"{sent['resourceType']}/{sent['id']}"
+
+
+def _age(sent: Resource) -> tuple[str, int]:
+    """Orders versions of one resource: by lastUpdated, then by a version that is a number."""
+    meta = sent.get("meta")
+    values = [meta.get(name) if isinstance(meta, dict) else None for name in ("lastUpdated", "versionId")]
+    updated, version = (value if isinstance(value, str) else "" for value in values)
+    return updated, int(version) if version.isdigit() and version.isascii() else 0
+
+
+def _owners(resource: Resource) -> Iterable[str]:
+    """The references that say about whom a resource is."""
+    for name in OWNERS:
+        value = resource.get(name)
+        if isinstance(value, dict) and isinstance(value.get("reference"), str):
+            yield value["reference"]
+
+
+def _strip(resource: Resource) -> None:
+    """Takes off the narrative, and everything of contained people."""
+    resource.pop("text", None)
+    contained = resource.get("contained")
+    for number, one in enumerate(contained if isinstance(contained, list) else []):
+        if isinstance(one, dict) and one.get("resourceType") in PEOPLE:
+            contained[number] = {name: one[name] for name in ("resourceType", "id") if name in one}
