@@ -74,7 +74,7 @@ class Got:
 class Page:
     """One page of a search or history: its `entries` but for OperationOutcomes, which stand in `outcomes`.
 
-    `url` is its own address and `next` that of the one behind it, as the server wrote it.
+    `url` is its own address and `next` that of the one behind it, as the server wrote it; `raw` the body as it came.
     """
 
     entries: list[Resource]
@@ -82,3 +82,4 @@ class Page:
     url: str
     next: str | None
     request_id: str
+    raw: bytes = b""

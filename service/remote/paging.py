@@ -61,7 +61,7 @@ def page_of(call: Call, answer: Answer, bundle: Resource, base: str) -> Page:
         raise Upstream(text, code="processing", rule="upstream-paging", status_code=answer.status, request_id=call.id)
     outcomes = [entry["resource"] for entry in entries if _is_outcome(entry)]
     kept = [entry for entry in entries if not _is_outcome(entry)] if outcomes else entries
-    return Page(kept, outcomes, answer.url, _next(call, answer, links, base), call.id)
+    return Page(kept, outcomes, answer.url, _next(call, answer, links, base), call.id, answer.body)
 
 
 def _objects(value: Any) -> bool:
