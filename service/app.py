@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service import __version__, work
-from service.api import framework, health, jobs, openapi, trial
+from service.api import framework, health, jobs, openapi, receiving, trial
 from service.api.application import Application
 from service.api.cursors import Cursors
 from service.api.guard import Guard
@@ -33,7 +33,16 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
     is not migrated.
     """
 
-    table = (*TABLE, *OPERATIONS, *health.TABLE, *trial.TABLE, *jobs.TABLE, *openapi.TABLE, *pages.TABLE)
+    table = (
+        *TABLE,
+        *OPERATIONS,
+        *health.TABLE,
+        *trial.TABLE,
+        *jobs.TABLE,
+        *receiving.TABLE,
+        *openapi.TABLE,
+        *pages.TABLE,
+    )
     interactions = tuple(interaction for interaction, _ in table)
 
     @asynccontextmanager

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from service.jobs import Kind
 from service.jobs.letters import Replay
+from service.submissions import asynchronous
 
-KINDS: tuple[Kind, ...] = ()
+KINDS: tuple[Kind, ...] = (*asynchronous.KINDS,)
 REPLAYS: Mapping[str, Replay] = {}

@@ -73,10 +73,13 @@ IF_MATCH = header("If-Match", 'The version that must be current, e.g. `W/"1"`; a
 COUNT = Parameter("_count", "Entries of a page", "5")
 
 JSON_PATCH = "application/json-patch+json"
+NDJSON = "application/fhir+ndjson"
 
 
 @cache
 def body(file: str) -> Any:
-    """An example body with the ids of the demo in it."""
+    """An example body with the ids of the demo in it; NDJSON as text."""
     text = (Path(__file__).parent / "examples" / file).read_text("utf-8")
+    if file.endswith(".ndjson"):
+        return text
     return msgspec.json.decode(text.replace("{patient}", PATIENT))

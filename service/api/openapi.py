@@ -15,19 +15,20 @@ from starlette.responses import Response
 
 from service import __version__
 from service.api import replies
-from service.api.examples import JSON_PATCH, Body, Operation, Parameter, body
+from service.api.examples import JSON_PATCH, NDJSON, Body, Operation, Parameter, body
 from service.api.framework import BY_STATUS
 from service.api.interactions import INTERACTIONS
 from service.api.operations.shown import SHOWN
 from service.api.others import OTHERS
 from service.api.searches import SEARCHES
 from service.api.server import server_of
+from service.api.submissions_shown import SUBMISSIONS
 from service.conformance.capability import Interaction
 from service.errors import Issue
 from service.fhir.json import encode
 
 FHIR = "application/fhir+json"
-DESCRIBED = {**INTERACTIONS, **SHOWN, **OTHERS}
+DESCRIBED = {**INTERACTIONS, **SHOWN, **OTHERS, **SUBMISSIONS}
 OUTCOMES = {
     400: ("required", "Observation.code is required", "Observation.code", "element-required"),
     404: ("not-found", "There is no Patient/nobody", None, "unknown-resource"),
@@ -54,7 +55,12 @@ ERRORS = {
     422: "Against a profile or a business rule",
     503: "The store is busy or away; nothing was written, try again",
 }
-GOOD = {200: "Done", 201: "Created; `Location` names the version", 204: "Gone"}
+GOOD = {
+    200: "Done",
+    201: "Created; `Location` names the version",
+    202: "Taken down, and not done yet",
+    204: "Gone",
+}
 
 
 async def openapi(request: Request) -> Response:
@@ -138,9 +144,10 @@ def _bodies(bodies: Iterable[Body]) -> dict[str, Any]:
     """The examples by media type."""
     content: dict[str, Any] = {}
     for one in bodies:
-        schema = "JsonPatch" if one.media == JSON_PATCH else "Resource"
-        of_media = content.setdefault(one.media, {"schema": {"$ref": f"#/components/schemas/{schema}"}, "examples": {}})
-        of_media["examples"][one.file.removesuffix(".json")] = _body(one.file, one.text, one.status)
+        name = "JsonPatch" if one.media == JSON_PATCH else "Resource"
+        schema = {"type": "string"} if one.media == NDJSON else {"$ref": f"#/components/schemas/{name}"}
+        of_media = content.setdefault(one.media, {"schema": schema, "examples": {}})
+        of_media["examples"][one.file.partition(".")[0]] = _body(one.file, one.text, one.status)
     return content
 
 

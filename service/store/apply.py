@@ -27,7 +27,7 @@ from service.store.drafts import (
     placed,
 )
 from service.store.foresight import patched
-from service.store.integrity import check_references, check_referrers, check_version
+from service.store.integrity import check_changeable, check_references, check_referrers, check_version
 from service.store.staging import Entity, Staging
 
 ParseQuery = Callable[[str, str], Query]  # (resource type, query string) of a conditional reference
@@ -247,6 +247,8 @@ def _write(staging: Staging, draft: Draft) -> Applied:
 
 
 def _put(staging: Staging, identity: Identity, after: Entity) -> None:
+    if after.version > 1:
+        check_changeable(staging, identity)
     staging.plan.put(identity, after)
     row = (after.key, staging.numbers[identity[0]], after.version, after.updated, after.method, after.content)
     staging.plan.versions.append(row)

@@ -6,13 +6,28 @@ Source: https://hl7.org/fhir/R4/http.html#concurrency and the referencePolicy `e
 from __future__ import annotations
 
 from service.errors import Conflict, PreconditionFailed
-from service.fhir import references
+from service.fhir import json, references
 from service.fhir.operations import ABSENT
-from service.store.drafts import Draft
+from service.store.drafts import Draft, Identity
 from service.store.staging import Entity, Staging
 
 # They tell what happened to a resource and outlive it; what they point at may be deleted.
 RECORDS = frozenset({"Provenance", "AuditEvent"})
+# A Provenance with an activity of this system is the receipt of a submission.
+RECEIPTS = "https://cart-fhir.example/fhir/CodeSystem/message-event"
+
+
+def check_changeable(staging: Staging, identity: Identity) -> None:
+    """Raises Conflict for the receipt of a submission: it says for ever what was taken."""
+    if identity[0] != "Provenance":
+        return
+    before = staging.entity(identity, with_content=True)
+    if not before.alive or RECEIPTS.encode() not in (before.content or b""):
+        return
+    codings = json.decode(before.content or b"{}", 10_000).get("activity", {}).get("coding", [])
+    if any(coding.get("system") == RECEIPTS for coding in codings):
+        text = "A receipt of a submission is never changed nor deleted"
+        raise Conflict(text, expression="Provenance", code="business-rule", rule="receipt-immutable")
 
 
 def check_version(before: Entity | None, if_match: int | None) -> None:

@@ -37,7 +37,9 @@ def calls() -> list[tuple[str, Call]]:
             contents = operation.get("requestBody", {}).get("content", {})
             for media, body in contents.items():
                 for example in body.get("examples", {}).values():
-                    options = {"content": encode(example["value"]), "headers": headers | {"content-type": media}}
+                    sent = example["value"]
+                    content_ = sent.encode() if isinstance(sent, str) else encode(sent)
+                    options = {"content": content_, "headers": headers | {"content-type": media}}
                     status = example["x-status"]
                     found.append((operation["operationId"], (line, options, {status} if status >= 400 else good)))
                 if "example" in body:

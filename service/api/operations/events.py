@@ -14,6 +14,7 @@ from service.errors import CartFhirError, Issue, Unprocessable
 from service.fhir.conditions import Scope
 from service.fhir.message import HEADER, Message
 from service.fhir.operations import Plan, Update
+from service.submissions.envelope import SUBMISSION, VOID
 
 SYSTEM = "https://cart-fhir.example/fhir/CodeSystem/message-event"
 
@@ -78,3 +79,5 @@ def _escaped(text: str) -> str:
 
 
 REGISTRY: dict[tuple[str, str], Event] = {(SYSTEM, "record-update"): record_update}
+# Those of submissions are more than one plan: service.api.receiving.
+KNOWN = (*REGISTRY, (SYSTEM, SUBMISSION), (SYSTEM, VOID))

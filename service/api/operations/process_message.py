@@ -14,7 +14,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api import body, formats, idempotency, places
+from service.api import body, formats, idempotency, places, receiving
 from service.api.handling import Door, flagged, warnings
 from service.api.operations import events
 from service.api.operations.inputs import posted
@@ -32,9 +32,16 @@ async def process_message(request: Request) -> Response:
     formats.check_accept(request)
     _check_parameters(request)
     server, base = server_of(request), server_of(request).base(request)
-    sent = await posted(request)
+    try:
+        sent = await posted(request)
+    except BadRequest as error:
+        await receiving.note_refusal(request, await body.raw(request), error)
+        raise
     if sent is None:
         raise BadRequest("The body is empty: a message is needed", code="required", rule="body-empty")
+    if receiving.is_for_us(sent):
+        body.speaks_of(request)
+        return await receiving.process(request, sent)
     size = len(await body.raw(request))
     body.speaks_of(request)
     door = Door(request)
@@ -42,7 +49,7 @@ async def process_message(request: Request) -> Response:
     event, passed = events.REGISTRY.get(message.event), _by_entry(errors, message)
     try:
         if event is None:
-            known = ", ".join(f"{system}#{code}" for system, code in events.REGISTRY)
+            known = ", ".join(f"{system}#{code}" for system, code in events.KNOWN)
             text = f"This server does not know the event of the message; it knows {known}"
             raise Unprocessable(text, expression=message.event_place, code="not-supported", rule="unknown-event")
         plan = replace(event(server, message, base), beside=door.beside(passed))

@@ -159,13 +159,18 @@ SHOWN: dict[str, Operation] = {
         "A Bundle of type message in, one out: its `MessageHeader.response.code` is `ok`, or `fatal-error` with the "
         "reason in an OperationOutcome. The event `record-update` creates or updates every resource of the message by "
         "its identifier, all or nothing; ids in the message are the sender's and are replaced. Sent again, nothing "
-        "changes.",
+        "changes. The event `submission` is for registries: taken as a whole and answered with an immutable receipt, "
+        "or with 202 and an address to poll where `Prefer: respond-async` asks for that; the event `submission-void` "
+        "takes one back.",
         TAG,
         (KEY, PREFER),
         (
             Body("message.json", "A laboratory sends a ferritin value", 200),
+            Body("submission.json", "A hospital reports to us as a registry", 200),
+            Body("submission-broken.json", "A report with a wrong status: every error with its place", 422),
             Body("message-unknown.json", "An event that is not known here: a message that says so", 422),
         ),
+        success=(200, 202),
         errors=(*ERRORS, 409, 412, 422),
         answer=RESPONSE,
     ),

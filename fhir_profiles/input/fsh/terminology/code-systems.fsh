@@ -202,3 +202,5 @@ Title: "Events of messages that the service understands"
 Description: "What a message sent to $process-message asks for, in MessageHeader.eventCoding."
 * insert OwnCodes
 * #record-update "Record update" "The resources of the message are the newest of their records: each is created, or updated where its identifier is known, all in one transaction."
+* #submission "Submission" "The resources of the message answer an obligation to report: they are taken as a whole, and a receipt says what was taken."
+* #submission-void "Submission void" "What a submission brought is taken back: it leaves searches and exports, its history and receipt stay."

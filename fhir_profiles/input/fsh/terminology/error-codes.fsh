@@ -254,3 +254,13 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #centre-label "Centre label" "A resource for CIBMTR needs the label of one transplant centre, rc_ and five digits."
 * #too-many-results "Too many results" "A Bundle of results for CIBMTR has at most 50."
 * #not-a-result "Not a result" "A Bundle of results for CIBMTR holds Observations with a UCUM quantity and nothing else."
+// Submissions
+* #submission-time "Time missing" "A submission does not say when it was made."
+* #submission-replaces "Void without its message" "A void does not name the message that it takes back."
+* #submission-entries "Entries" "A submission has entries that it may not have, or lacks those that it must have."
+* #submission-id-reused "Message id used before" "A message with this id and another content was taken before."
+* #submission-unknown "Message unknown" "The message that is to be replaced or taken back was never taken from this sender."
+* #submission-state "Submission in another state" "In the state that the submission has now this cannot be done with it."
+* #submission-older "Older submission" "A newer submission counts for the obligation; an older one has to say that it replaces it."
+* #submission-taken "Submission taken" "The submission was taken and has a receipt."
+* #receipt-immutable "Receipt" "A receipt of a submission is never changed nor deleted."
