@@ -81,7 +81,7 @@ def serving(app: ASGIApp, port: int = 0) -> Iterator[str]:
         limit = time.monotonic() + _START_SECONDS
         while not server.started:
             if not thread.is_alive() or time.monotonic() > limit:
-                raise Unavailable("The simulator did not start", rule="simulator-not-started")
+                raise Unavailable("The simulator did not start")
             time.sleep(0.005)
         yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
     finally:

@@ -139,6 +139,7 @@ def test_kid_that_stands_twice_is_refused_and_rotation_works(client: Client) -> 
 def test_scopes_hold(client: Client) -> None:
     reader = bearer(client, scope="system/Observation.rs system/Patient.read")
     assert client.get("/fhir/Observation/o000", headers=reader).status_code == 200
+    assert client.post("/fhir/Observation/_search", data={"code": "LDH"}, headers=reader).status_code == 200
     assert client.get("/fhir/Encounter", headers=reader).status_code == 403
     assert client.put("/fhir/Observation/o000", json=numbered(1)[0], headers=reader).status_code == 403
     writer = bearer(client, scope="system/*.cruds")

@@ -123,13 +123,13 @@ class Ehr(Counterpart):
             if strike.kind == "unauthorized":
                 self.authority.revoke(request.headers.get("authorization", "").rpartition(" ")[2])
             raise strike.refusal
-        method, first = request.method, path.partition("/")[0]
-        if self._dispatch.secured and path not in _OPEN:
-            self.authority.admits(request.headers.get("authorization"), method, first if first[:1].isupper() else None)
+        method, type_ = request.method, path.partition("/")[0]
         if method == "POST" and path.endswith("/_search"):
             method, path, body = "GET", path.removesuffix("/_search"), b""
             form = (await request.body()).decode()
             query = "&".join(part for part in (query, form) if part)
+        if self._dispatch.secured and path not in _OPEN:
+            self.authority.admits(request.headers.get("authorization"), method, type_ if type_[:1].isupper() else None)
         resource = fhir_body(body) if body and method in ("POST", "PUT") else None
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._lock:
