@@ -16,6 +16,7 @@ from service.fhir.ledger import Note
 from service.fhir.operations import Plan, Resource, Update
 from service.remote import Access, Limits, Remote
 from service.store.database import Database
+from service.sync.pushable import wrong_push
 from service.sync.strategy import Strategy, load_strategy, wrong_search
 from service.trial.mapping.identity import BASE, NAMESPACE
 
@@ -29,8 +30,10 @@ SHORTEST, LONGEST = 5, 7 * 86_400  # seconds between two cycles
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """One connection. `pull` are searches (`Observation?category=laboratory`), empty: those of the vendor.
 
-    `push` are types; `every` seconds between two cycles, None: only when asked; `patient_systems` the systems of the
-    identifiers by which patients are linked. `key_file` is a path on this machine, never the key itself.
+    `push` is what goes there (`trial`, types, searches): with `push_corrections` also changes of what was made there,
+    with `push_foreign` what came by other connections, with `push_deletes` deletions of what was made here. `every`:
+    seconds between two cycles, None: only when asked; `patient_systems` are the systems of the identifiers by which
+    patients are linked. `key_file` is a path on this machine, never the key itself.
     """
 
     name: str
@@ -44,6 +47,9 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     trust_file: str | None = None
     pull: tuple[str, ...] = ()
     push: tuple[str, ...] = ()
+    push_corrections: bool = False
+    push_foreign: bool = False
+    push_deletes: bool = False
     every: int | None = None
     patient_systems: tuple[str, ...] = ()
 
@@ -133,7 +139,9 @@ def _findings(connection: Connection) -> list[Issue]:
         found.append(_wrong("client_id", "client_id and key_file belong together"))
     if connection.every is not None and not SHORTEST <= connection.every <= LONGEST:
         found.append(_wrong("every", f"{SHORTEST} to {LONGEST} seconds"))
-    found += [_wrong("push", "a list of resource types") for one in connection.push if not TYPE.fullmatch(one)]
+    found += [
+        _wrong(f"push[{number}]", text) for number, one in enumerate(connection.push) if (text := wrong_push(one))
+    ]
     found += [
         _wrong("patient_systems", "a list of URIs") for one in connection.patient_systems if not URI.fullmatch(one)
     ]
