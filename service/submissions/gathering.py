@@ -89,7 +89,7 @@ async def _task(database: Database, reference: str) -> Resource:
 
 def _owed(asked: Asked, task: Resource) -> tuple[Asked, date | None]:
     """What the obligation says where it was not given, and the day on which its period begins."""
-    if task["for"]["reference"] != asked.patient:
+    if task.get("for", {}).get("reference") != asked.patient:
         raise BadRequest("The obligation is of another subject", code="value", rule="invalid-parameter")
     period = input_of(task, "period") or {}
     infusion = input_of(task, "infusion") or {}

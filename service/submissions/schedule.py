@@ -40,6 +40,7 @@ STATUS = {
 }
 _OURS = ("NOTDUE", "DUE")
 _DATED = (*_OURS, "ERR", "QRY")  # a moved infusion moves the dates of what is still to be answered
+_GONE = "There is no completed infusion any more"
 _UNDATED = "The date of the infusion is not recorded, so the report has no due date"
 
 
@@ -133,22 +134,23 @@ def _changes(
     for id_, before in stored.items():
         patient = before.get("for", {}).get("reference", "")
         if id_ in wanted:
-            after, why = _brought(before, wanted[id_]), "The date of the infusion has changed"
+            after, why = _brought(before, wanted[id_]), "The infusion or its date has changed"
         elif state_of(before) in _OURS and patient not in anchors:
-            after, why = in_state(before, "VOID", "There is no completed infusion any more"), "The infusion is gone"
+            after, why = in_state(before, "VOID", _GONE), "The infusion is gone"
         else:
             continue
         if after == before:
             continue
         yield Update({**after, "lastModified": stamp}, if_match=int(before["meta"]["versionId"]))
-        if _dates(after) != _dates(before) or state_of(after) == "VOID":
+        if _dates(after) != _dates(before) or "VOID" in (state_of(before), state_of(after)):
             yield Update(_provenance(before, why, stamp, anchors.get(patient)), if_match=ABSENT)
 
 
 def _brought(before: Resource, wanted: Resource) -> Resource:
     """The stored Task with what is worked out anew; what others put into it stays."""
     state = state_of(before)
-    if state not in _DATED:
+    open_ = state in _OURS or before.get("statusReason") == {"text": _GONE}
+    if not open_ and state not in _DATED:
         return before
     renewed = {coding["code"] for one in wanted["input"] for coding in one["type"]["coding"]}
     kept = [
@@ -160,7 +162,7 @@ def _brought(before: Resource, wanted: Resource) -> Resource:
     after = {name: value for name, value in before.items() if name not in names}
     after |= {name: wanted[name] for name in names if name in wanted}
     after["input"] = [*wanted["input"], *kept]
-    if state in _OURS:
+    if open_:
         after |= {name: wanted[name] for name in ("status", "businessStatus")}
         after.pop("statusReason", None)
         after |= {"statusReason": wanted["statusReason"]} if "statusReason" in wanted else {}
