@@ -49,6 +49,13 @@ def test_public_codes_are_those_of_the_mapping() -> None:
     assert {"SEDIM", "HEM-IDX", "FERR-M", "LDH-U"} <= {code for system, code in codings if system == LAB}
 
 
+def test_each_patient_of_the_trial_has_one_dated_infusion() -> None:
+    infusions = [each for each in hospital() if each["resourceType"] == "Procedure"]
+    assert len({each["subject"]["reference"] for each in infusions}) == len(infusions) == 7
+    first = min(each["effectiveDateTime"] for each in hospital() if each["resourceType"] == "Observation")
+    assert all(each["performedDateTime"] < first for each in infusions)
+
+
 def test_every_patient_has_results_with_local_units() -> None:
     results = [each for each in hospital(5) if each["resourceType"] == "Observation"]
     assert len(Counter(each["subject"]["reference"] for each in results)) == 8

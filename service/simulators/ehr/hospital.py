@@ -18,6 +18,7 @@ SUBJECT = "https://cart-fhir.example/fhir/identifier/subject"
 MRN = "https://hospital.example/mrn"
 ACCESSION = "https://hospital.example/accession"
 LAB = "https://hospital.example/lab"
+PROCEDURES = "https://hospital.example/procedure"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -32,6 +33,7 @@ _TRIAL = (
     ("ISIKOK19-006", "male", 54, "Ferit", "Sınama"),
     ("ISIKOK19-007", "male", 20, "Güven", "Deneme"),
 )
+_FIRST_INFUSION = datetime(2021, 7, 19, 9, 0, tzinfo=UTC)
 _FIRST_DRAW = datetime(2021, 8, 2, 7, 30, tzinfo=UTC)
 
 
@@ -66,7 +68,7 @@ TESTS = (
 def hospital(seed: int = 0, draws: int = 4) -> list[Resource]:
     """Eight patients, seven of the trial, and `draws` days of results for each: the same for the same seed.
 
-    Patients come first. Ids, record numbers and accession numbers are the hospital's own; the trial's pseudonym is
+    Patients come first, then the infusions of the seven, which the trial's report does not date. Ids, record numbers and accession numbers are the hospital's own; the trial's pseudonym is
     one more identifier of the seven.
     """
     chance = random.Random(seed)
@@ -77,6 +79,7 @@ def hospital(seed: int = 0, draws: int = 4) -> list[Resource]:
         born = datetime(2020 - age, 1, 1, tzinfo=UTC) + timedelta(days=chance.randrange(365))
         number = f"{chance.randrange(10**7):07d}"
         resources.append(_patient(id_, number, subject, gender, f"{born:%Y-%m-%d}", given, family))
+    resources += [_infusion(chance, ids[number], number) for number in range(len(_TRIAL))]
     for id_ in ids:
         for draw in range(draws):
             when = _FIRST_DRAW + timedelta(days=28 * draw + chance.randrange(7), minutes=chance.randrange(120))
@@ -134,6 +137,23 @@ def _patient(id_: str, number: str, subject: str | None, gender: str, born: str,
         "name": [{"use": "official", "family": family, "given": [given]}],
         "gender": gender,
         "birthDate": born,
+    }
+
+
+def _infusion(chance: random.Random, patient: str, number: int) -> Resource:
+    """The infusion of the cells as the ward documents it, by a code of the hospital's own."""
+    when = _FIRST_INFUSION + timedelta(days=number, minutes=chance.randrange(180))
+    return {
+        "resourceType": "Procedure",
+        "id": f"{chance.randrange(16**12):012x}",
+        "identifier": [{"system": ACCESSION, "value": f"{when:%y%m%d}-P{number + 1}"}],
+        "status": "completed",
+        "code": {
+            "coding": [{"system": PROCEDURES, "code": "CART-INF", "display": "CAR-T hücre infüzyonu"}],
+            "text": "CAR-T hücre infüzyonu",
+        },
+        "subject": {"reference": f"Patient/{patient}"},
+        "performedDateTime": when.isoformat(),
     }
 
 
