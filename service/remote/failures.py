@@ -129,6 +129,10 @@ def _outcome(answer: Answer, limits: Limits) -> Resource | None:
         found = json.decode(answer.body, max_depth=limits.depth)
     except BadRequest:
         return None
+    if isinstance(found, dict) and found.get("type") == "message":  # the answer to a message says why in an entry
+        entries = found.get("entry")
+        inside = [one.get("resource") for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+        found = next((one for one in inside if isinstance(one, dict) and "issue" in one), None)
     return found if isinstance(found, dict) and found.get("resourceType") == "OperationOutcome" else None
 
 

@@ -29,7 +29,7 @@ from service.store.database import Database
 from service.submissions import receipts
 from service.submissions.envelope import VOID, Submission, is_submission, opened, receipt_id
 from service.submissions.receipts import CURRENT, Record
-from service.submissions.states import state_of
+from service.submissions.schedule import in_state
 from service.submissions.supersede import Holdings, left_behind
 
 LARGE = 50  # entries from which checking moves off the event loop
@@ -251,18 +251,22 @@ def _ended(record: Record, state: str, by: str) -> Note:
 
 
 def _updates(submission: Submission) -> Iterator[Update]:
-    """The resources under ids of ours, with the links among them."""
+    """The resources under ids of ours, with the links among them; links to what stayed at home lead there."""
     space = uuid5(NAMESPACE_URL, submission.sender)
     copies = [(entry.get("fullUrl"), deepcopy(entry["resource"])) for _, entry in submission.message.entries]
+    homes: list[str] = []
     targets: dict[str, str] = {}
     for full_url, resource in copies:
         type_, own = resource["resourceType"], resource.get("id")
         made = f"{type_}/{uuid5(space, f'{type_}/{own or full_url or submission.id}')}"
-        targets |= {name: made for name in (full_url, f"{type_}/{own}" if own else None) if name}
+        name = f"{type_}/{own}"
+        targets |= {key: made for key in (full_url, name if own else None) if key}
+        homes.append(full_url.removesuffix(name) if full_url and full_url.endswith(f"/{name}") else "")
         resource["id"] = made.partition("/")[2]
-    for full_url, resource in copies:
+    for home, (_, resource) in zip(homes, copies, strict=True):
         links = references.find(resource)
-        references.relink(links, targets, full_url)
+        references.relink(links, targets)
         for container, key, text in links.local:
-            container[key] = targets.get(text, container[key])
-        yield Update(state_of(resource, "CMP") if resource["resourceType"] == "Task" else resource)
+            bare = text.partition("/_history/")[0]
+            container[key] = targets.get(bare, f"{home}{text}")
+        yield Update(in_state(resource, "CMP") if resource["resourceType"] == "Task" else resource)

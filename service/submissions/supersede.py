@@ -19,7 +19,7 @@ from service.fhir.ledger import Note
 from service.fhir.operations import Delete, Operation, Update
 from service.store.database import Database
 from service.submissions.receipts import HELD, Record
-from service.submissions.states import state_of
+from service.submissions.schedule import in_state
 
 Resource = dict[str, Any]
 
@@ -72,7 +72,7 @@ async def left_behind(
         except (NotFound, Gone):
             return operations
         task = unlinked(decode(stored.content or b"{}", 10_000), set(gone))
-        operations.append(Update(state_of(task, state), if_match=stored.version))
+        operations.append(Update(in_state(task, state), if_match=stored.version))
     return operations
 
 

@@ -125,10 +125,20 @@ async def test_message_that_is_no_submission_says_why(client: httpx.AsyncClient,
 
 
 async def test_reference_that_leads_nowhere_is_refused_whole(client: httpx.AsyncClient) -> None:
-    answer = await send(client, message(entries=report(encounter={"reference": "Encounter/nobody"})))
+    entries = report(encounter={"reference": "Encounter/nobody"})
+    entries[2]["fullUrl"] = "urn:uuid:0b7e4c52-8a3e-4d0c-9a4e-5d8f1c2b3a41"
+    answer = await send(client, message(entries=entries))
     assert answer.status_code == 409
     assert parts(answer)[1][0]["expression"] == ["Bundle.entry[3].resource.encounter.reference"]
     assert await total(client) == 0
+
+
+async def test_reference_to_what_stayed_at_home_leads_there(client: httpx.AsyncClient) -> None:
+    links = {"encounter": {"reference": "Encounter/7"}, "focus": [{"reference": "Patient/p1/_history/3"}]}
+    receipt_of(await send(client, message(entries=report(**links))))
+    (lab,), (who,) = await found(client, "Observation"), await found(client, "Patient")
+    assert lab["encounter"]["reference"] == f"{HOSPITAL}/Encounter/7"
+    assert lab["focus"][0]["reference"] == f"Patient/{who['id']}"
 
 
 async def test_void_keeps_history_and_receipt_and_leaves_searches(client: httpx.AsyncClient) -> None:
