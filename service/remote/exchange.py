@@ -19,10 +19,14 @@ from service.remote.wire import Wire
 
 _GATEWAY = (502, 503, 504)
 _PUSHED_BACK = (429, 503)
+_MOST_TOKENS = 4  # for one request
 
 
 class TokenSource(Protocol):
     """Where access tokens come from."""
+
+    def is_newest(self, token: str) -> bool:
+        """Whether it was given last, and no other is under way."""
 
     async def current(self, refused: str | None = None) -> str:
         """A token that lives; never `refused`, which the server did not take."""
@@ -38,22 +42,26 @@ class Exchange:
         self.pace = Pace(limits)
 
     async def send(self, call: Call) -> Answer:
-        """The answer, whatever its status; one renewed token where the server refuses the first.
+        """The answer, whatever its status. Raises Later, Unreachable, Upstream, UpstreamRefused.
 
-        Raises Later, Unreachable, Upstream, UpstreamRefused.
+        A 401 is answered with one renewed token. Where that has been renewed in its turn before it arrived, its
+        refusal says nothing about the newest.
         """
-        if self.tokens is None or not call.authorised:
-            return await self._repeated(call, None)
-        token = await self.tokens.current()
-        answer = await self._repeated(call, token)
-        if answer.status == 401:
-            answer = await self._repeated(call, await self.tokens.current(refused=token))
+        refused = None
+        for _ in range(_MOST_TOKENS):
+            answer, token = await self._repeated(call, refused)
+            if answer.status != 401 or token is None:
+                break
+            if refused is not None and self.tokens is not None and self.tokens.is_newest(token):
+                break
+            refused = token
         return answer
 
-    async def _repeated(self, call: Call, token: str | None) -> Answer:
+    async def _repeated(self, call: Call, refused: str | None) -> tuple[Answer, str | None]:
         arrived = False
         for attempt in range(1, self.limits.attempts + 1):
             last = attempt == self.limits.attempts
+            token = await self.tokens.current(refused) if self.tokens and call.authorised else None
             try:
                 answer = await self._once(call, token)
             except Unreachable as error:
@@ -64,7 +72,7 @@ class Exchange:
                 await self.pace.back_off(attempt)
                 continue
             if not self._again(call, answer, last):
-                return replace(answer, doubtful=arrived)
+                return replace(answer, doubtful=arrived), token
             if retry_at(answer.headers) is None:
                 await self.pace.back_off(attempt)
         raise AssertionError("the last attempt ends the loop")

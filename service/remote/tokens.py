@@ -87,6 +87,10 @@ class Tokens:
             self._token = _Token(token.text, min(pause, token.ends_at), token.ends_at, token.life)
             return token.text
 
+    def is_newest(self, token: str) -> bool:
+        """Whether it was given last, and no other is under way."""
+        return self._flight is None and self._token is not None and self._token.text == token
+
     def _landed(self, task: asyncio.Task[_Token]) -> None:
         self._flight = None
         if not task.cancelled() and task.exception() is None:
