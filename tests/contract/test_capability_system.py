@@ -11,12 +11,14 @@ import pytest
 from service import __version__
 from service.conformance.definitions import Definitions
 from service.fhir.json import encode
+from service.submissions.forms import known
 from tests.api.conftest import issues, patient, rules
 from tests.contract.advertised import FORM, STRICT, ask, each, rest, statement
 from tests.contract.minimal import Minimal
 from tests.contract.test_capability import sample
 
 FHIR = "http://hl7.org/fhir"
+DEFINED = (f"{FHIR}/OperationDefinition/", f"{FHIR}/uv/sdc/OperationDefinition/")
 GENDER = f"{FHIR}/administrative-gender"
 MAP = "https://cart-fhir.example/fhir/ConceptMap/sex"
 CODED = f"system={GENDER}&code=male"
@@ -27,7 +29,9 @@ MAPPED = {
     "element": [{"code": "male", "target": [{"code": "x", "equivalence": "equal"}]}],
 }
 # What the terminology's operations are asked: of what is shipped at the type, of what is stored at the instance.
+(FORM_URL, SHIPPED), *_ = known().items()
 KEPT: dict[str, dict[str, Any]] = {
+    "Questionnaire": {name: value for name, value in SHIPPED.questionnaire.items() if name != "id"},
     "ValueSet": {"compose": {"include": [LISTED]}},
     "CodeSystem": {"url": "urn:x", "content": "complete", "concept": [{"code": "male"}, {"code": "female"}]},
     "ConceptMap": {"group": [MAPPED]},
@@ -35,10 +39,11 @@ KEPT: dict[str, dict[str, Any]] = {
 OF_TYPE = {
     "expand": f"url={FHIR}/ValueSet/administrative-gender",
     "lookup": CODED,
+    "populate": f"subject=Patient/treated&canonical={FORM_URL}",
     "subsumes": f"system={GENDER}&codeA=male&codeB=female",
     "translate": f"{CODED}&url={MAP}",
 }
-OF_ONE = {"subsumes": "codeA=male&codeB=female", "translate": CODED}
+OF_ONE = {"populate": "subject=Patient/treated", "subsumes": "codeA=male&codeB=female", "translate": CODED}
 
 
 def question(type_: str, operation: str, stored: bool) -> str:
@@ -72,6 +77,7 @@ async def test_every_operation_answers_at_every_address_that_it_names(
     client: httpx.AsyncClient, minimal: Minimal
 ) -> None:
     found = await rest(client)
+    await ask(client, "PUT /Patient/treated", 201, json=patient(id="treated"))
     tag = {"name": "meta", "valueMeta": {"tag": [{"system": "urn:x", "code": "x"}]}}
     labelled = {"resourceType": "Parameters", "parameter": [tag]}
 
@@ -82,7 +88,7 @@ async def test_every_operation_answers_at_every_address_that_it_names(
         # of Parameters itself what is to be validated stands in a parameter
         bodies = {"validate": resource, "meta-add": labelled, "meta-delete": labelled, "everything": None}
         for operation in entry["operation"]:
-            assert operation["definition"].startswith("http://hl7.org/fhir/OperationDefinition/")
+            assert operation["definition"].startswith(DEFINED)
             for address in operation["documentation"].split("; "):
                 methods, _, path = address.rpartition(" ")
                 path = path.replace("[type]", type_).replace("[id]", "a")

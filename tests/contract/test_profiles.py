@@ -40,6 +40,7 @@ PROFILES = {
     "prior-hsct": "Procedure",
     "prior-radiotherapy": "Procedure",
     "prior-therapy": "MedicationStatement",
+    "registry-report": "Task",
     "toxicity-grade": "Observation",
     "treatment-response": "Observation",
     "trial-adverse-event": "AdverseEvent",

@@ -135,6 +135,13 @@ REQUIREMENTS = (
         "Measure, counts of the three populations, score = numerator / denominator.",
         (("The counts are those of the stored resources", "the service computes them anew at each request"),),
     ),
+    Requirement(
+        "Task: registry report",
+        ("registry-report",),
+        "Plan, form, time point, infusion and subject; a state and the status that belongs to it; a report that is due "
+        "has its last day, one that is waived a reason.",
+        (("One Task for each subject, form and time point", "its id follows from these three"),),
+    ),
 )
 # What R4 itself does not admit, and what stands in its place.
 PITFALLS = (

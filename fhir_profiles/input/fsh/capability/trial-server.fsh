@@ -113,3 +113,8 @@ Usage: #definition
 * insert Served(15, MeasureReport)
 * insert Keeps(15, trial-measure-report)
 * insert Searches(15, measure, reference, http://hl7.org/fhir/SearchParameter/MeasureReport-measure)
+* insert Served(16, Task)
+* insert Keeps(16, registry-report)
+* insert Searches(16, code, token, http://hl7.org/fhir/SearchParameter/Task-code)
+* insert Searches(16, business-status, token, http://hl7.org/fhir/SearchParameter/Task-business-status)
+* insert Searches(16, subject, reference, http://hl7.org/fhir/SearchParameter/Task-subject)
