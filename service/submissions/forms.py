@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -33,7 +33,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An item that can be answered. `resources` and `answer` are None where no record is known to answer it."""
+    """An item that can be answered. `resources` and `answer` are None where no record is known to answer it.
+
+    `needs` are the variables on which they rest, at any remove.
+    """
 
     link_id: str
     group: str
@@ -46,6 +49,7 @@ class Question:
     gate: tuple[str, Coding] | None
     resources: Evaluate | None = None
     answer: Evaluate | None = None
+    needs: frozenset[str] = frozenset()
 
     @property
     def expression(self) -> str:
@@ -97,6 +101,7 @@ def resources() -> list[Resource]:
 def compile_form(questionnaire: Resource, answers: Resource) -> Form:
     """The form of a Questionnaire that `questionnaire.build` wrote."""
     queries, paths = [], []
+    needs: dict[str, frozenset[str]] = {}
     for extension in questionnaire["extension"]:
         if extension["url"] == VARIABLE:
             said = extension["valueExpression"]
@@ -104,8 +109,11 @@ def compile_form(questionnaire: Resource, answers: Resource) -> Form:
                 queries.append((said["name"], _query(said["expression"])))
             else:
                 paths.append((said["name"], compiled(said["expression"])))
+                needs[said["name"]] = _needed(said["expression"], needs)
     questions = {
-        item["linkId"]: _question(group["linkId"], item) for group in questionnaire["item"] for item in group["item"]
+        item["linkId"]: _question(group["linkId"], item, needs)
+        for group in questionnaire["item"]
+        for item in group["item"]
     }
     return Form(questionnaire, answers, questions, tuple(queries), tuple(paths))
 
@@ -121,7 +129,12 @@ def _query(text: str) -> Query:
     return Query(type_, frozenset(codes), frozenset(bounds))
 
 
-def _question(group: str, item: dict[str, Any]) -> Question:
+def _needed(text: str, needs: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    names = frozenset(re.findall(r"%(\w+)", text))
+    return names.union(*(needs.get(name, ()) for name in names))
+
+
+def _question(group: str, item: dict[str, Any], needs: Mapping[str, frozenset[str]]) -> Question:
     parts = {part["url"]: part["valueExpression"]["expression"] for part in _source(item)}
     gates = item.get("enableWhen")
     return Question(
@@ -136,6 +149,7 @@ def _question(group: str, item: dict[str, Any]) -> Question:
         gate=(gates[0]["question"], gates[0]["answerCoding"]) if gates else None,
         resources=compiled(parts["resources"]) if parts else None,
         answer=compiled(parts["answer"]) if parts else None,
+        needs=_needed(" ".join(parts.values()), needs),
     )
 
 

@@ -5,7 +5,7 @@ Source: Questionnaire/$populate of https://hl7.org/fhir/uv/sdc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cached_property
@@ -15,7 +15,6 @@ from service.errors import Issue
 from service.fhir.dates import micros
 from service.fhir.operations import Resource
 from service.submissions.answers import Answer, Unmapped, answer_of, same
-from service.submissions.expressions import Environment
 from service.submissions.forms import Form, Question
 from service.submissions.questionnaire import STRUCTURE
 from service.submissions.record import Bounds, Held, Record
@@ -136,6 +135,8 @@ class _Sheet:
             "from": occasion.start.isoformat() if occasion.start else [],
             "to": occasion.end.isoformat() if occasion.end else [],
         }
+        self._queried = frozenset(name for name, _ in form.queries)
+        self._everything = self._launched | {name: record.find(query, None) for name, query in form.queries}
 
     def find(self, question: Question) -> _Found:
         if question.resources is None or question.answer is None:
@@ -151,26 +152,31 @@ class _Sheet:
         return _judged(question, found)
 
     @cached_property
-    def _within(self) -> Environment:
-        return self._environment(self._bounds)
-
-    @cached_property
-    def _ever(self) -> Environment:
-        return self._environment(None)
-
-    def _environment(self, bounds: Bounds | None) -> Environment:
+    def _within(self) -> dict[str, Any]:
         variables = dict(self._launched)
         for name, query in self._form.queries:
-            variables[name] = self._record.find(query, bounds)
-        for name, path in self._form.paths:
-            try:
-                variables[name] = path(None, variables)
-            except Exception:  # as in `find`: such data says nothing
-                variables[name] = []
+            variables[name] = self._record.find(query, self._bounds)
+        self._follow(variables, dict(self._form.paths).keys())
         return variables
 
+    def _ever(self, question: Question) -> dict[str, Any] | None:
+        """The variables that the question needs, at any time; None where the period leaves none of them out."""
+        if all(len(self._everything[name]) == len(self._within[name]) for name in question.needs & self._queried):
+            return None
+        self._follow(self._everything, question.needs - self._everything.keys())
+        return self._everything
+
+    def _follow(self, variables: dict[str, Any], names: Collection[str]) -> None:
+        for name, path in self._form.paths:
+            if name in names:
+                try:
+                    variables[name] = path(None, variables)
+                except Exception:  # as in `find`: such data says nothing
+                    variables[name] = []
+
     def _without(self, question: Question) -> _Found:
-        if question.resources is None or not (elsewhere := question.resources(None, self._ever)):
+        variables = self._ever(question)
+        if question.resources is None or not variables or not (elsewhere := question.resources(None, variables)):
             return _Found(reason="no-resource")
         dates = [self._record.dates[_name(one)] for one in elsewhere]
         if None in dates:
