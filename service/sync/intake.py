@@ -11,86 +11,41 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-from service.errors import Issue
+from service.errors import BadRequest, Conflict, Gone, Issue, NotFound
 from service.fhir import references
 from service.fhir.ledger import Note
-from service.fhir.operations import ABSENT, Delete, Plan, Resource, Update
+from service.fhir.operations import Delete
 from service.jobs import Rooms, letter
 from service.sync import peers, worklist
+from service.sync.candidate import (
+    PEOPLE,
+    Batch,
+    Candidate,
+    age,
+    agree,
+    as_sent,
+    hash_all,
+    owners,
+    reference,
+    refused_room,
+    strip,
+    wrong,
+)
 from service.sync.connections import Connection
-from service.sync.harmonise import Harmoniser, Told
-from service.sync.linking import Decided, Linker
+from service.sync.harmonise import Harmoniser
+from service.sync.linking import Linker
 from service.sync.origin import stamped
 from service.sync.originals import original
-from service.sync.peers import Peer, canonical_hash
-from service.trial.flags import Flags
+from service.sync.peers import Peer
 
 KIND = "sync-pull"
-OWNERS = ("subject", "patient", "individual", "beneficiary")
-PEOPLE = frozenset({"Patient", "Person", "RelatedPerson"})
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _REFERENCE = re.compile(r"([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?\Z")
-
-
-@dataclass(slots=True)
-class Candidate:
-    """One resource of theirs on its way: `remote` is its Type/id there, `hash` of what they said."""
-
-    remote: str
-    resource: Resource
-    hash: str
-    version: str | None
-    links: list[tuple[references.Container, Any, str]] = field(default_factory=list)
-    owner: str | None = None
-    before: Peer | None = None
-    errors: list[Issue] = field(default_factory=list)
-    told: Told = field(default_factory=Told)
-    peer: Peer | None = None
-    operation: Update | Delete | None = None
-
-    def notes(self, connection: str) -> tuple[Note, ...]:
-        """What is kept of it together with it."""
-        assert self.peer is not None
-        return (*peers.notes(connection, self.remote, self.peer), Note(refused_room(connection), self.remote, None))
-
-
-@dataclass(slots=True)
-class Batch:
-    """What a page comes to: `candidates` are written, the rest goes with the last of them."""
-
-    candidates: list[Candidate] = field(default_factory=list)
-    decided: Decided = field(default_factory=Decided)
-    counts: dict[str, int] = field(default_factory=dict)
-    issues: list[Issue] = field(default_factory=list)
-
-    def count(self, name: str, more: int = 1) -> None:
-        """Counts, unless nothing."""
-        if more:
-            self.counts[name] = self.counts.get(name, 0) + more
-
-    def written(self) -> list[str]:
-        """Type/id of ours that are written or deleted."""
-        return [one.peer.local for one in self.candidates if one.peer is not None and one.operation is not None]
-
-
-def refused_room(connection: str) -> str:
-    """The room of what became a dead letter: reference of theirs → hash, so that it does so once."""
-    return f"refused/{connection}"
-
-
-def plan_of(connection: str, candidates: Sequence[Candidate]) -> Plan:
-    """The plan that writes these candidates, their peers and what their profiles find wrong."""
-    writing = [one for one in candidates if one.operation is not None]
-    flags = {number: one.errors for number, one in enumerate(writing) if one.errors}
-    beside = Flags(flags) if flags or any(one.before is not None for one in writing) else None
-    notes = tuple(note for one in candidates for note in one.notes(connection))
-    return Plan(tuple(one.operation for one in writing if one.operation), beside=beside, notes=notes)
 
 
 class Intake:
@@ -103,6 +58,7 @@ class Intake:
         self.task = task
         self._base = connection.base.rstrip("/") + "/"
         self._owned: dict[str, bool] = {}
+        self._strict = False
 
     async def take(self, resources: Sequence[Any], raw: bytes = b"", forced: bool = False) -> Batch:
         """What these resources come to; `raw` is the page. Asks the other side about patients that are not known yet.
@@ -131,6 +87,19 @@ class Intake:
         await self._tell(batch)
         return batch
 
+    async def again(self, sent: Any) -> Batch:
+        """What a dead letter comes to now. Raises what is still against it; Conflict where a later version is here."""
+        if (problem := wrong(sent)) is not None:
+            raise BadRequest(issues=[problem])
+        before = await peers.peer(self.rooms.database, self.connection.name, reference(sent))
+        if before is not None and not before.deleted:
+            raise Conflict("A later version was taken meanwhile: discard this letter", rule="letter-superseded")
+        self._strict = True
+        batch = await self.take([sent], forced=True)
+        if not batch.candidates:
+            raise Conflict("The patient of this resource is not linked", rule="patient-not-linked")
+        return batch
+
     def gone(self, remote: str, peer: Peer) -> Candidate:
         """The deletion of what they have no more."""
         type_, _, id_ = peer.local.partition("/")
@@ -143,20 +112,20 @@ class Intake:
         """Those that say something new, each once and in its newest version."""
         found: dict[str, Candidate] = {}
         for sent in resources:
-            wrong = _wrong(sent)
-            if wrong is not None:
+            problem = wrong(sent)
+            if problem is not None:
                 content = original(raw, lambda one, sent=sent: one == sent, sent)
-                await self._refuse("", content, [wrong], batch)
+                await self._refuse("", content, [problem], batch)
             elif sent["resourceType"] in PEOPLE:
                 batch.count("people")
             else:
-                remote = _reference(sent)
+                remote = reference(sent)
                 other = found.get(remote)
-                if other is None or _age(sent) >= _age(other.resource):
+                if other is None or age(sent) >= age(other.resource):
                     version = sent["meta"].get("versionId") if isinstance(sent.get("meta"), dict) else None
                     found[remote] = Candidate(remote, sent, "", version if isinstance(version, str) else None)
         known = await peers.peers(self.rooms.database, self.connection.name, list(found))
-        await asyncio.to_thread(_hash, found.values())
+        await asyncio.to_thread(hash_all, found.values())
         fresh = []
         for remote, one in found.items():
             one.before = known.get(remote)
@@ -172,13 +141,13 @@ class Intake:
     def _look(self, fresh: Iterable[Candidate]) -> None:
         """Takes off what is not kept, and finds what the resources refer to."""
         for one in fresh:
-            _strip(one.resource)
+            strip(one.resource)
             found = references.find(one.resource)
             for container, key, text in (*found.local, *found.absolute):
                 match = _REFERENCE.match(text.removeprefix(self._base))
                 if match is not None:
                     one.links.append((container, key, match[1]))
-            one.owner = next((name for name in map(self._patient, _owners(one.resource)) if name), None)
+            one.owner = next((name for name in map(self._patient, owners(one.resource)) if name), None)
 
     def _patient(self, reference: str) -> str | None:
         match = _REFERENCE.match(reference.removeprefix(self._base))
@@ -214,7 +183,20 @@ class Intake:
             resource["id"] = local.partition("/")[2]
             resource["meta"] = stamped(self.connection, one.remote, resource.get("meta"))
             one.errors = self.rooms.validator.errors(resource)
-            _agree(one, local)
+            agree(one, local)
+
+    async def detach(self, one: Candidate) -> None:
+        """Lets a resource keep the address on the other side of everything that is not here (any more)."""
+        known = await peers.peers(self.rooms.database, self.connection.name, [target for _, _, target in one.links])
+        living = {remote: peer.local for remote, peer in known.items() if not peer.deleted}
+        for container, key, target in one.links:
+            there = living.get(target)
+            if there is not None:
+                with suppress(NotFound, Gone):
+                    await self.rooms.database.read(*there.split("/"))
+                    continue
+            container[key] = self._base + target
+        agree(one, self._local(one))
 
     async def _sort(self, fresh: Sequence[Candidate], raw: bytes, batch: Batch) -> None:
         """Those that R4 forbids are refused, the others written."""
@@ -222,6 +204,9 @@ class Intake:
             grave = [issue for issue in one.errors if self.rooms.validator.is_base(issue)]
             if grave:
                 await self.refuse(one, grave, raw, batch)
+                continue
+            if one.before is not None and one.before.origin == "push":
+                batch.diverged.append(one)
                 continue
             batch.candidates.append(one)
             if one.operation is None:
@@ -232,12 +217,10 @@ class Intake:
                     batch.count("flagged")
 
     async def refuse(self, one: Candidate, issues: Sequence[Issue], raw: bytes, batch: Batch) -> None:
-        """Makes a dead letter of a resource with its original bytes."""
-
-        def is_it(sent: Any) -> bool:
-            return _wrong(sent) is None and _reference(sent) == one.remote and canonical_hash(sent) == one.hash
-
-        await self._refuse(one.remote, original(raw, is_it, one.resource), issues, batch)
+        """Makes a dead letter of a resource with its original bytes; where it is one already, raises the errors."""
+        if self._strict:
+            raise self.rooms.validator.refusal(issues)
+        await self._refuse(one.remote, as_sent(one, raw), issues, batch)
 
     async def _refuse(self, place: str, content: bytes, issues: Sequence[Issue], batch: Batch) -> None:
         """A dead letter, unless it became one before."""
@@ -265,59 +248,3 @@ class Intake:
         updates, notes = await worklist.opened(self.rooms.database, self.connection.name, items)
         batch.decided.operations += updates
         batch.decided.notes += notes
-
-
-def _agree(one: Candidate, local: str) -> None:
-    """What is written of the resource, and what both sides are agreed on then."""
-    hash_, before = canonical_hash(one.resource), one.before
-    version = 1 if before is None else before.local_version + 1
-    one.operation = Update(one.resource, if_match=ABSENT)
-    if before is not None and not before.deleted:
-        one.operation = Update(one.resource, if_match=before.local_version)
-        if hash_ == before.local_hash:
-            version, one.operation = before.local_version, None
-    origin = before.origin if before is not None else "pull"
-    one.peer = Peer(local, one.version, one.hash, version, origin, hash_)
-
-
-def _hash(candidates: Iterable[Candidate]) -> None:
-    for one in candidates:
-        one.hash = canonical_hash(one.resource)
-
-
-def _wrong(sent: Any) -> Issue | None:
-    """Why this is nothing that could be taken at all."""
-    if not isinstance(sent, dict) or not isinstance(sent.get("resourceType"), str):
-        return Issue("structure", "An entry of the answer is no resource", None, "entry-malformed")
-    if not isinstance(sent.get("id"), str) or not _ID.fullmatch(sent["id"]):
-        return Issue("structure", "A resource of the answer has no id, or none that R4 allows", None, "entry-malformed")
-    return None
-
-
-def _reference(sent: Resource) -> str:
-    return f"{sent['resourceType']}/{sent['id']}"
-
-
-def _age(sent: Resource) -> tuple[str, int]:
-    """Orders versions of one resource: by lastUpdated, then by a version that is a number."""
-    meta = sent.get("meta")
-    values = [meta.get(name) if isinstance(meta, dict) else None for name in ("lastUpdated", "versionId")]
-    updated, version = (value if isinstance(value, str) else "" for value in values)
-    return updated, int(version) if version.isdigit() and version.isascii() else 0
-
-
-def _owners(resource: Resource) -> Iterable[str]:
-    """The references that say about whom a resource is."""
-    for name in OWNERS:
-        value = resource.get(name)
-        if isinstance(value, dict) and isinstance(value.get("reference"), str):
-            yield value["reference"]
-
-
-def _strip(resource: Resource) -> None:
-    """Takes off the narrative, and everything of contained people."""
-    resource.pop("text", None)
-    contained = resource.get("contained")
-    for number, one in enumerate(contained if isinstance(contained, list) else []):
-        if isinstance(one, dict) and one.get("resourceType") in PEOPLE:
-            contained[number] = {name: one[name] for name in ("resourceType", "id") if name in one}

@@ -93,7 +93,7 @@ def test_unit_that_is_no_code_or_of_another_kind_is_left_and_told(unit: dict[str
         [{"code": "2532-0", "equivalence": "wider"}],
         [{"code": "2532-0", "equivalence": "relatedto"}],
         [{"equivalence": "unmatched"}],
-        [{"code": "2532-0", "equivalence": "equal"}, {"code": "14804-9", "equivalence": "equal"}],
+        [{"code": "2532-0", "equivalence": "equal"}, {"code": "1988-5", "equivalence": "equal"}],
         [],
     ],
 )
@@ -119,9 +119,9 @@ async def test_stored_map_goes_before_the_shipped_one(database: Database) -> Non
     assert (await load_harmoniser(database)).table[LAB, "LDH-U"] == (
         {"system": LOINC, "code": "2532-0", "display": "Lactate dehydrogenase"},
     )
-    stored = map_({"code": "30522-7", "equivalence": "equivalent"}, code="CRP-L")
+    stored = map_({"code": "2276-4", "equivalence": "equivalent"}, code="CRP-L")
     retired = map_({"code": "x", "equivalence": "equal"}, code="LDH-U", id="n", status="retired")
     await database.write(Plan((Update(stored), Update(retired))))
     table = (await load_harmoniser(database)).table
-    assert table[LAB, "CRP-L"] == (loinc("30522-7"),)
+    assert table[LAB, "CRP-L"] == (loinc("2276-4"),)
     assert table[LAB, "LDH-U"][0]["code"] == "2532-0"
