@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import traceback
-from uuid import uuid4
+from random import getrandbits
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,4 +71,4 @@ def _request_id(scope: Scope) -> bytes:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and REQUEST_ID.match(value):
             return value
-    return uuid4().hex.encode()
+    return b"%032x" % getrandbits(128)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -42,8 +43,13 @@ class Reply(Response):
 
 def version_headers(stored: Stored) -> list[Header]:
     """ETag and Last-Modified of a version."""
-    modified = format_datetime(stored.updated, usegmt=True)
-    return [(b"etag", b'W/"%d"' % stored.version), (b"last-modified", modified.encode())]
+    return [(b"etag", b'W/"%d"' % stored.version), (b"last-modified", _http_date(stored.at // 1_000_000))]
+
+
+@lru_cache(maxsize=1024)
+def _http_date(seconds: int) -> bytes:
+    """Seconds since 1970 as RFC 9110 5.6.7 writes them."""
+    return formatdate(seconds, usegmt=True).encode()
 
 
 def resource(request: Request, stored: Stored) -> Reply:

@@ -71,9 +71,23 @@ class Prepared:
 
 def new_id() -> str:
     """A UUIDv7: ids made one after the other stand side by side in the index (RFC 9562, 5.7)."""
-    raw = int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10)
+    raw = int(time.time() * 1000).to_bytes(6, "big") + _drawn()
     text = (raw[:6] + bytes((raw[6] & 0x0F | 0x70, raw[7], raw[8] & 0x3F | 0x80)) + raw[9:]).hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+_supply: list[bytes] = []
+os.register_at_fork(after_in_child=_supply.clear)
+
+
+def _drawn() -> bytes:
+    """Ten random bytes. The system is asked for many at once: each time another thread may take the interpreter."""
+    try:
+        return _supply.pop()
+    except IndexError:
+        many = os.urandom(2560)
+        _supply.extend(many[start : start + 10] for start in range(10, 2560, 10))
+        return many[:10]
 
 
 def prepare(plan: Plan, indexer: Indexer) -> Prepared:

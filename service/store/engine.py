@@ -26,7 +26,7 @@ from service.store import postgresql
 
 WRITE_LOCK = 0x43415254  # 'CART'
 MANY = 400  # rows from which COPY is faster than a pipeline of inserts
-_BLOCK = 1000  # rows of one INSERT on SQLite, which takes 32,766 values
+_BLOCK = 250  # rows of one INSERT on SQLite: Python keeps the last 128 statements, at a kilobyte for each row
 _CHUNK = 500  # values of one IN list on SQLite
 _STEPS = 10_000  # instructions of SQLite's machine between two looks at the clock: some tenths of a millisecond
 _RESTED = 1.0  # seconds after which a connection may have died unnoticed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from math import isqrt
 from types import EllipsisType
 from typing import Any
@@ -33,6 +34,7 @@ SELECTIVITY = {"_id": 0, "identifier": 1, "reference": 2, "string": 3, "uri": 5,
 IN_KEY_ORDER = {"_id", "identifier", "reference", "token", "uri"}  # with one clause their rows ascend by key
 
 Count = Callable[["Sql"], int]
+Few = Callable[[], int]  # looked up when somebody counts
 Driver = Condition | EllipsisType | None  # `...`: whichever ranks first; None: all resources of the type
 
 
@@ -57,7 +59,7 @@ class Statements:
 
         Rows are key, type, id, version, updated, method, content, then the sort values.
         """
-        few = self._few(query, limit, count)
+        few = cache(lambda: self._few(limit, count))
         conditions = tuple(self._settled(query.type, one, few, count) for one in query.conditions)
         query = replace(query, conditions=conditions)
         driver = self._choose(query, few, count)
@@ -120,18 +122,16 @@ class Statements:
         keys = self.keys(query)
         return Sql(f"SELECT count(*) FROM ({keys.text}) c", keys.values)
 
-    def _few(self, query: Query, limit: int, count: Count) -> int:
+    def _few(self, limit: int, count: Count) -> int:
         """How many rows are cheaper to gather than to avoid.
 
         Of n resources with the m matches anywhere among them, a page is full after about limit × n / m in any order;
         to gather all takes m. These are equal where m is the square root of limit × n.
         """
-        if all(_rank(one) >= NEVER or _rank(one) <= SELECTIVITY["reference"] for one in query.conditions):
-            return MOST  # nothing will be counted
         resources = count(Sql("SELECT coalesce(max(key), 0) FROM resource"))
         return max(LEAST, min(MOST, isqrt(limit * resources)))
 
-    def _choose(self, query: Query, few: int, count: Count) -> Condition | None:
+    def _choose(self, query: Query, few: Few, count: Count) -> Condition | None:
         """The condition to drive, or None where all are unselective."""
         if query.parts:
             return None
@@ -140,13 +140,13 @@ class Statements:
             return drivers[0] if drivers else None
         if len(drivers) == 1 and not query.sort and _ascends(drivers[0]):
             return drivers[0]
-        counted = [(count(self._bounded_count(query.type, condition, few)), condition) for condition in drivers]
+        counted = [(count(self._bounded_count(query.type, condition, few())), condition) for condition in drivers]
         fewest, best = min(counted, key=lambda pair: pair[0])
-        if fewest < few:
+        if fewest < few():
             return best
         return None if query.sort else next((c for c in drivers if _ascends(c)), None)
 
-    def _settled(self, type_: str, condition: Condition, few: int, count: Count) -> Condition:
+    def _settled(self, type_: str, condition: Condition, few: Few, count: Count) -> Condition:
         """The condition with the members of every inner conjunction ordered by how few rows they yield."""
         if isinstance(condition, Either):
             return Either(tuple(self._settled(type_, one, few, count) for one in condition.conditions))
@@ -155,8 +155,8 @@ class Statements:
         drivers = [one for one in condition.conditions if _rank(one) < NEVER]
         if len(drivers) < 2 or min(map(_rank, drivers)) <= SELECTIVITY["reference"]:
             return Every(tuple(sorted(condition.conditions, key=_rank)))
-        counts = {id(one): count(self._bounded_count(type_, one, few)) for one in drivers}
-        return Every(tuple(sorted(condition.conditions, key=lambda one: counts.get(id(one), few + 1))))
+        counts = {id(one): count(self._bounded_count(type_, one, few())) for one in drivers}
+        return Every(tuple(sorted(condition.conditions, key=lambda one: counts.get(id(one), few() + 1))))
 
     def _bounded_count(self, type_: str, condition: Condition, few: int) -> Sql:
         clause = self._driver(type_, condition, 0)

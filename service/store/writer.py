@@ -147,7 +147,7 @@ class Writer:
             except BaseException as error:
                 done = self._commit_each(live, error)
             outcomes = {id(request): outcome for request, outcome in zip(live, done, strict=True)}
-        return [outcomes.get(id(request), _late()) for request in group]
+        return [outcomes[id(request)] if id(request) in outcomes else _late() for request in group]
 
     def _commit_each(self, requests: list[Request], error: BaseException) -> list[Outcome]:
         """A transaction for each plan, after the one of all failed by `error`.
