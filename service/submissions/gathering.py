@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from service.errors import BadRequest, Issue, NotFound
+from service.fhir import search
 from service.fhir.json import decode
 from service.fhir.operations import Resource, Stored
 from service.store.compartment import Part
@@ -16,8 +18,9 @@ from service.submissions.record import Held, Record
 from service.submissions.schedule import INFUSION, WORDS, input_of
 
 INFUSIONS = Query("Procedure", frozenset({INFUSION}), frozenset())
-BESIDE = frozenset({"Patient", "Procedure", "DetectedIssue", "QuestionnaireResponse"})
+BESIDE = frozenset({"Patient", "Procedure", "QuestionnaireResponse"})
 _PAGE = 1000
+_MOST = 100  # values of one search parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,10 @@ async def fill(database: Database, form: Form, asked: Asked, authored: datetime)
 
 
 async def record_of(database: Database, form: Form, patient: str) -> tuple[Resource, Record]:
-    """The patient with this id, and what of Patient/[id]/$everything the form asks for. Raises NotFound or Gone."""
+    """The patient with this id, what of Patient/[id]/$everything the form asks for, and the doubts about that.
+
+    Raises NotFound or Gone.
+    """
     part = Part(BESIDE | {query.type for _, query in form.queries})
     held: list[Held] = []
     cursor: int | None = None
@@ -73,8 +79,22 @@ async def record_of(database: Database, form: Form, patient: str) -> tuple[Resou
         page = await database.everything(patient, part, _PAGE, cursor)
         held += [_held(stored) for stored in (*page.matches, *page.included)]
         if page.next is None:
-            return held[0].resource, Record(held, database.zone)
+            break
         cursor = page.next[0]
+    doubts = await _doubts(database, held)
+    return held[0].resource, Record([*held, *doubts], database.zone)
+
+
+async def _doubts(database: Database, held: Sequence[Held]) -> list[Held]:
+    """The DetectedIssues about resources of the record; one that speaks of several patients is in nobody's."""
+    names = [one.reference.partition("/_history/")[0] for one in held if one.resource["resourceType"] not in BESIDE]
+    found: dict[str, Held] = {}
+    for first in range(0, len(names), _MOST):
+        pairs = [("implicated", ",".join(names[first : first + _MOST])), ("_count", str(_PAGE))]
+        query = search.parse("DetectedIssue", pairs, database.parameters, zone=database.zone, max_count=_PAGE)
+        async for issue in database.resources(query):
+            found[issue["id"]] = Held(issue, issue["meta"]["versionId"])
+    return [found[id_] for id_ in sorted(found)]
 
 
 async def _task(database: Database, reference: str) -> Resource:

@@ -16,6 +16,8 @@ _PERIODS = ("effectivePeriod", "performedPeriod", "onsetPeriod")
 _CODES = {"AdverseEvent": "event", "MedicationAdministration": "medicationCodeableConcept"}
 _NEVER = 2**62
 _RETRACTED = "entered-in-error"
+# Doubts about what is said of all, not about the resource: a rate, a count, a gap, the smallness of a cohort.
+_OF_ALL = frozenset({"rate-mismatch", "count-mismatch", "not-stated", "re-identification"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Record:
         concept = resource.get(_CODES.get(type_, "code"))
         for coding in concept.get("coding", ()) if isinstance(concept, dict) else ():
             self._by_code.setdefault((type_, coding.get("system", ""), coding.get("code", "")), []).append(name)
-        if type_ == "DetectedIssue":
+        if type_ == "DetectedIssue" and not _codes(resource) & _OF_ALL:
             for implicated in resource.get("implicated", ()):
                 self.doubts.setdefault(implicated.get("reference", ""), []).append(self.held[name].reference)
 
@@ -109,6 +111,11 @@ def date_of(resource: Resource, zone: tzinfo) -> tuple[int, int] | None:
         except (ValueError, OverflowError):
             return None
     return None
+
+
+def _codes(resource: Resource) -> set[str]:
+    codings = resource.get("code", {}).get("coding", ())
+    return {coding.get("code", "") for coding in codings}
 
 
 def _texts(resource: Resource) -> Iterator[str]:

@@ -120,3 +120,19 @@ async def test_populate_runs_no_expression_of_others(treated: httpx.AsyncClient)
     assert (await treated.put("/Questionnaire/cibmtr-4100-r4", json=edited)).status_code == 200
     answer = await treated.get(f"{STORED}?subject=Patient/p")
     assert (answer.status_code, rules(answer)) == (422, {"form-unknown"})
+
+
+async def test_populate_tells_of_doubts_that_are_in_no_record(treated: httpx.AsyncClient) -> None:
+    doubt = {
+        "resourceType": "DetectedIssue",
+        "meta": RESTRICTED,
+        "status": "final",
+        "severity": "moderate",
+        "code": concept("https://cart-fhir.example/fhir/CodeSystem/quality-issue", "contradiction"),
+        "implicated": [{"reference": "AdverseEvent/crs"}],
+        "detail": "Two passages contradict each other",
+    }
+    assert (await treated.post("/DetectedIssue", json=doubt)).status_code == 201
+    told = parts(await treated.get(f"{STORED}?subject=Patient/p"))["issues"]["issue"]
+    codes = [(one["details"]["coding"][0]["code"], one["expression"][0][-6:]) for one in told if "expression" in one]
+    assert ("source-in-doubt", " '76')") in codes
