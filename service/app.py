@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service import __version__, work
-from service.api import framework, health, jobs, openapi, receiving, trial
+from service.api import conflicts, framework, health, jobs, openapi, receiving, trial
 from service.api.application import Application
 from service.api.cursors import Cursors
 from service.api.guard import Guard
@@ -39,6 +39,7 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
         *health.TABLE,
         *trial.TABLE,
         *jobs.TABLE,
+        *conflicts.TABLE,
         *receiving.TABLE,
         *openapi.TABLE,
         *pages.TABLE,

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from service import __version__
 from service.api import replies
+from service.api.conflicts_shown import CONFLICTS
 from service.api.examples import JSON_PATCH, NDJSON, Body, Operation, Parameter, body
 from service.api.framework import BY_STATUS
 from service.api.interactions import INTERACTIONS
@@ -28,7 +29,7 @@ from service.errors import Issue
 from service.fhir.json import encode
 
 FHIR = "application/fhir+json"
-DESCRIBED = {**INTERACTIONS, **SHOWN, **OTHERS, **SUBMISSIONS}
+DESCRIBED = {**INTERACTIONS, **SHOWN, **OTHERS, **SUBMISSIONS, **CONFLICTS}
 OUTCOMES = {
     400: ("required", "Observation.code is required", "Observation.code", "element-required"),
     404: ("not-found", "There is no Patient/nobody", None, "unknown-resource"),

@@ -14,7 +14,7 @@ from service.fhir.json import decode, encode
 from service.fhir.ledger import Note
 from service.fhir.operations import Resource
 from service.store.database import Database
-from service.sync.peers import Peer
+from service.sync.peers import Peer, canonical_hash
 
 DEPTH = 10_000
 
@@ -58,12 +58,14 @@ def intent(connection: str, local: str, version: int | None) -> Note:
     return Note(intent_room(connection), local, None if version is None else str(version).encode())
 
 
-async def agreement(database: Database, connection: str, local: str) -> Agreement:
-    """What was agreed on `Type/id` of ours."""
-    content = await database.note(agreed_room(connection), local)
+async def agreement(database: Database, connection: str, peer: Peer) -> Agreement:
+    """What was agreed with a peer; nothing where the other side has said something else since then."""
+    content = await database.note(agreed_room(connection), peer.local)
     if content is None:
         return Agreement()
     kept = decode(content, DEPTH)
+    if canonical_hash(kept["remote"]) != peer.remote_hash:
+        return Agreement()
     return Agreement(kept["remote"], kept.get("local"))
 
 

@@ -99,7 +99,7 @@ async def _divergence(
     type_, _, id_ = peer.local.partition("/")
     stored = await database.read(type_, id_)
     ours = decode(stored.content or b"{}", DEPTH)
-    kept = await agreements.agreement(database, connection, peer.local)
+    kept = await agreements.agreement(database, connection, peer)
     base = await agreements.base_of(database, peer, kept)
     links = await peers.remotes_of(database, connection, targets_of(ours))
     sent = outgoing(ours, links, base_url).resource

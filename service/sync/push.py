@@ -105,7 +105,10 @@ class Push:
             await self.report.write(Plan((), notes=(Note(room, local, there.encode()),)))
 
     async def finish(self) -> None:
-        """Finds what was made there and not acknowledged when the last push was cut off."""
+        """Finds what was made there and not acknowledged when the last push was cut off.
+
+        What was not made is still to come: cursor, patient or due note are behind it.
+        """
         room = agreements.intent_room(self.connection.name)
         for local in [local async for local, _ in self._notes(room)]:
             writer = (await self.delivery()).writer
@@ -118,10 +121,8 @@ class Push:
                 continue
             out = await writer.form(item.resource)
             found = await writer.search(out, item.resource)
-            due = () if found is not None else (agreements.due(writer.name, local),)
             if found is not None:
                 await writer.adopt(item, out, found, await writer.intended(local))
-            await self.report.write(Plan((), notes=due), progressed=False)
 
     async def _push(self, group: Sequence[str], due: bool = False) -> None:
         """Writes those of a group that are to be written, with what they refer to and the other side does not have."""

@@ -154,7 +154,7 @@ class Writer:
                     return None
                 item = await self.item(item.local)
                 continue
-            kept = await agreements.agreement(self.rooms.database, self.name, item.local)
+            kept = await agreements.agreement(self.rooms.database, self.name, item.peer)
             base = await agreements.base_of(self.rooms.database, item.peer, kept)
             return Change(item, got, base)
         return await self.busy(item)

@@ -264,3 +264,16 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #submission-older "Older submission" "A newer submission counts for the obligation; an older one has to say that it replaces it."
 * #submission-taken "Submission taken" "The submission was taken and has a receipt."
 * #receipt-immutable "Receipt" "A receipt of a submission is never changed nor deleted."
+
+// Push: docs/sync.md
+* #push-duplicate "Several copies" "The other side has several copies of one resource; the oldest is taken."
+* #push-remote-gone "Copy gone" "The copy on the other side is no longer there, and is not made again."
+* #push-busy "Copy in motion" "The copy on the other side changed each time that it was to be written."
+* #push-dropped "Element dropped" "The other side did not keep an element that was sent."
+* #push-unlinked "Logical reference" "A reference to what the other side does not have was sent by type and identifier."
+* #push-without-patient "No search by patient" "What is pushed of a patient cannot be found: the type has no search by patient."
+* #upstream-transaction "Transaction not told" "The answer to a transaction does not say where its resources are."
+* #unknown-conflict "Unknown conflict" "There is no open conflict with this id."
+* #conflict-decision "Decision needed" "A conflict is resolved by keep: ours, keep: theirs, or the resource as it shall be."
+* #conflict-other-resource "Another resource" "What resolves a conflict must be the resource that it is about."
+* #conflict-unlinked "No longer linked" "The two resources of a conflict no longer stand for each other."
