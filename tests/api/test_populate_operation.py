@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,8 +11,9 @@ from fastapi import FastAPI
 
 from service.conformance.definitions import Definitions
 from service.conformance.validator import Validator
+from service.submissions.schedule import obligation_id, plan
 from service.submissions.storing import import_forms
-from tests.api.conftest import rules
+from tests.api.conftest import patient, rules
 from tests.submissions.records import FORM_URL, RESTRICTED, UNKNOWN, concept, crs, infusion, stored
 
 ONGOING = concept("http://terminology.hl7.org/CodeSystem/adverse-event-outcome", "ongoing")
@@ -136,3 +138,25 @@ async def test_populate_tells_of_doubts_that_are_in_no_record(treated: httpx.Asy
     told = parts(await treated.get(f"{STORED}?subject=Patient/p"))["issues"]["issue"]
     codes = [(one["details"]["coding"][0]["code"], one["expression"][0][-6:]) for one in told if "expression" in one]
     assert ("source-in-doubt", " '76')") in codes
+
+
+async def test_populate_takes_infusion_and_period_of_the_obligation(
+    application: FastAPI, treated: httpx.AsyncClient
+) -> None:
+    database = application.state.server.database
+    owed = await plan(database, datetime(2026, 5, 1, tzinfo=UTC))
+    assert owed is not None
+    await database.write(owed)
+    id_ = obligation_id("Patient/p", "4100", "month-6")
+    given = parts(await treated.get(f"{STORED}?subject=Patient/p&obligation=Task/{id_}"))
+    assert given["response"]["extension"][0]["valuePeriod"] == {"start": "2026-04-20", "end": "2026-08-23"}
+    finished = given["response"] | {"status": "completed"}
+    contact = {"linkId": "2", "answer": [{"valueDate": "2026-05-02"}]}
+    finished["item"] = [{"linkId": "survival", "item": [contact]}]
+    assert (await treated.post("/QuestionnaireResponse", json=finished)).status_code == 201
+    given = parts(await treated.get(f"{STORED}?subject=Patient/p&obligation=Task/{id_}"))
+    assert given["response"]["extension"][0]["valuePeriod"] == {"start": "2026-05-02", "end": "2026-08-23"}
+    other = await treated.put("/Patient/q", json=patient(id="q"))
+    assert other.status_code == 201
+    answer = await treated.get(f"{STORED}?subject=Patient/q&obligation=Task/{id_}")
+    assert (answer.status_code, rules(answer)) == (400, {"invalid-parameter"})
