@@ -24,6 +24,7 @@ _CERTIFICATES = {
     62: "its TLS certificate is for another name",
     64: "its TLS certificate is for another address",
 }
+_BAD_LOCATION = "Invalid URL"  # how the library begins what it says of a Location
 _UNSENT = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -37,24 +38,34 @@ _UNSENT = (
 
 def unreachable(call: Call, url: str, error: BaseException, limits: Limits) -> Unreachable:
     """The error for one of the HTTP library; `ambiguous` where the request may have been received."""
-    text, rule, code = _told(url, error, limits)
-    found = Unreachable(f"{call.shown}: {text}", rule=rule, code=code, request_id=call.id)
+    if words := _about_tls(error):
+        found = Unreachable(f"{call.shown}: {words}", code="security", rule="upstream-certificate")
+    elif isinstance(error, httpx.RemoteProtocolError) and str(error).startswith(_BAD_LOCATION):
+        text = f"{call.shown}: a redirect leads to a malformed address"
+        found = Unreachable(text, code="processing", rule="upstream-redirect")
+    else:
+        found = Unreachable(f"{call.shown}: {_about_name(url, error) or _in_words(error, limits)}")
     found.ambiguous = not isinstance(error, _UNSENT)
+    found.request_id = call.id
     return found
 
 
-def _told(url: str, error: BaseException, limits: Limits) -> tuple[str, str, str]:
+def _about_tls(error: BaseException) -> str | None:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            text = _CERTIFICATES.get(cause.verify_code, "its TLS certificate is not valid")
-            return text, "upstream-certificate", "security"
-        if isinstance(cause, ssl.SSLError):
-            return "the TLS handshake failed: does this port speak https?", "upstream-certificate", "security"
+            return _CERTIFICATES.get(cause.verify_code, "its TLS certificate is not valid")
+        if isinstance(cause, ssl.SSLError) and isinstance(error, httpx.ConnectError):
+            return "the TLS handshake failed: does this port speak https?"
+    return None
+
+
+def _about_name(url: str, error: BaseException) -> str | None:
+    for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
-            return f"the name {parsed(url).host} cannot be resolved (DNS)", "upstream-unreachable", "transient"
+            return f"the name {parsed(url).host} cannot be resolved (DNS)"
         if isinstance(cause, ConnectionRefusedError):
-            return "connection refused: nothing listens there", "upstream-unreachable", "transient"
-    return _in_words(error, limits), "upstream-unreachable", "transient"
+            return "connection refused: nothing listens there"
+    return None
 
 
 def _in_words(error: BaseException, limits: Limits) -> str:

@@ -37,7 +37,9 @@ def resource_of(call: Call, answer: Answer, limits: Limits) -> Resource:
         try:
             found = json.decode(answer.body, max_depth=limits.depth)
         except BadRequest as error:
-            problem, rule, code = *_why(answer, error), "transient"
+            problem, rule, code = _why(error), "upstream-not-fhir", "transient"
+            if answer.body.rstrip()[-1:] not in (b"}", b"]"):
+                problem, rule = "the answer is JSON that ends too early", "upstream-truncated"
         else:
             if isinstance(found, dict) and isinstance(found.get("resourceType"), str):
                 return found
@@ -140,13 +142,10 @@ def _is_markup(answer: Answer) -> bool:
     return answer.body.lstrip()[:1] == b"<"
 
 
-def _why(answer: Answer, error: BadRequest) -> tuple[str, str]:
+def _why(error: BadRequest) -> str:
     issue = error.issues[0]
     if issue.rule == "json-too-deep":
-        return "the answer nests too deep", "upstream-not-fhir"
+        return "the answer nests too deep"
     if issue.rule == "json-duplicate-key":
-        return "a key stands twice in one object of the answer", "upstream-not-fhir"
-    if answer.body.rstrip()[-1:] not in (b"}", b"]"):
-        return "the answer is JSON that ends too early", "upstream-truncated"
-    place = f" (line {issue.line}, column {issue.column})" if issue.line else ""
-    return f"the answer is not JSON{place}", "upstream-not-fhir"
+        return "a key stands twice in one object of the answer"
+    return "the answer is not JSON" + (f" (line {issue.line}, column {issue.column})" if issue.line else "")

@@ -9,7 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import Unreachable, UpstreamRefused
+from service.errors import Unreachable, Upstream, UpstreamRefused
 from service.remote import Limits, Remote
 from tests.remote.certificates import Authority
 from tests.remote.serving import fhir, patient, raw, serve
@@ -149,17 +149,23 @@ async def test_redirect_from_https_to_http_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target, words", [("/fhir/Patient/1", "more than 5 redirects"), ("http://999.1.1.1/", "malformed")]
+    "target, words, requests",
+    [
+        ("/fhir/Patient/1", "more than 5 redirects", 6),
+        ("http://999.1.1.1/", "malformed address", 1),
+        ("ftp://127.0.0.1/", "not one of http or https", 1),
+    ],
 )
-async def test_redirect_that_leads_nowhere_ends(target: str, words: str) -> None:
+async def test_redirect_that_leads_nowhere_ends(target: str, words: str, requests: int) -> None:
     async def answer(request: Request) -> Response:
         return Response(status_code=302, headers={"Location": target})
 
     with serve(answer) as server:
         async with Remote(server.base) as remote:
-            with pytest.raises(UpstreamRefused, match=words):
+            with pytest.raises(Upstream, match=words) as raised:
                 await remote.read("Patient", "1")
-    assert len(server.seen) <= 6
+    assert raised.value.transient is False
+    assert len(server.seen) == requests
 
 
 async def test_server_that_does_not_speak_http_is_told() -> None:
