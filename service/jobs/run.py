@@ -62,8 +62,9 @@ class Run:
         progress = self.progress
         operations, places = plan.operations, plan.places
         if progress is not None and (counts or issues or not self.progressed):
-            progress = progress.counted(counts or {}).told(issues)
-            operations = (*operations, Update(progress.now("in-progress")))
+            task = progress.counted(counts or {}).told(issues).now("in-progress")
+            progress = Progress(task)
+            operations = (*operations, Update(task))
             places = (*places, "Task") if places else ()
         attempts = self.job.attempts if checkpoint is None and not self.progressed else 0
         step = Step(self.job.lease, "running", None if checkpoint is None else encode(dict(checkpoint)), 0, attempts)
