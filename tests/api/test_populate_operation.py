@@ -160,3 +160,8 @@ async def test_populate_takes_infusion_and_period_of_the_obligation(
     assert other.status_code == 201
     answer = await treated.get(f"{STORED}?subject=Patient/q&obligation=Task/{id_}")
     assert (answer.status_code, rules(answer)) == (400, {"invalid-parameter"})
+
+
+async def test_populate_needs_no_form_in_the_store(client: httpx.AsyncClient) -> None:
+    assert (await client.put("/Patient/p", json=patient(id="p"))).status_code == 201
+    assert parts(await client.get(f"{STORED}?subject=Patient/p"))["response"]["status"] == "in-progress"

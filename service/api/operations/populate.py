@@ -13,7 +13,7 @@ from starlette.responses import Response
 from service.api import body, conditions, formats, replies
 from service.api.operations.inputs import posted
 from service.api.server import Server, server_of
-from service.errors import BadRequest, Unprocessable, operation_outcome
+from service.errors import BadRequest, NotFound, Unprocessable, operation_outcome
 from service.fhir.json import decode
 from service.submissions.forms import Form, form_of, known
 from service.submissions.gathering import Asked, fill
@@ -28,7 +28,7 @@ _REFERENCE = re.compile(r"(?:(?P<type>[A-Z][A-Za-z]+)/)?(?P<id>[A-Za-z0-9\-.]{1,
 
 
 async def populate_stored(request: Request) -> Response:
-    """GET or POST Questionnaire/[id]/$populate: a stored form that is one of those that the service ships with."""
+    """GET or POST Questionnaire/[id]/$populate: a form that the service ships with, stored or not."""
     return await _answer(request, request.path_params["id"])
 
 
@@ -117,7 +117,13 @@ async def _form(server: Server, asked: dict[str, Any], id_: str | None) -> Form:
             raise BadRequest(f"{name} needs the canonical of a form", code="invalid", rule="invalid-parameter")
         form = form_of(url)
         return form if isinstance(value, str) else _same(form, value)
-    stored = decode((await server.database.read("Questionnaire", id_)).content or b"{}", 10_000)
+    try:
+        stored = decode((await server.database.read("Questionnaire", id_)).content or b"{}", 10_000)
+    except NotFound:
+        shipped = next((one for one in known().values() if one.questionnaire["id"] == id_), None)
+        if shipped is None:
+            raise
+        return shipped
     url, version = stored.get("url", ""), stored.get("version")
     return _same(form_of(f"{url}|{version}" if version else url), stored)
 
