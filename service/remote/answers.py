@@ -53,7 +53,7 @@ class Got:
     def id(self) -> str | None:
         """The logical id, from Location or else the resource."""
         match = _LOCATION.search(self.location or "")
-        return match["id"] if match else (self.resource or {}).get("id")
+        return match["id"] if match else _text(self.resource, "id")
 
     @cached_property
     def version(self) -> str | None:
@@ -62,7 +62,7 @@ class Got:
         if match and match["version"]:
             return match["version"]
         match = _ETAG.match(self.etag or "")
-        return match["version"] if match else (self.resource or {}).get("meta", {}).get("versionId")
+        return match["version"] if match else _text((self.resource or {}).get("meta"), "versionId")
 
     @property
     def retry_at(self) -> datetime | None:
@@ -83,3 +83,8 @@ class Page:
     next: str | None
     request_id: str
     raw: bytes = b""
+
+
+def _text(value: object, name: str) -> str | None:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None

@@ -64,7 +64,7 @@ def parsed(url: str) -> httpx.URL:
 
 def joined(url: str, target: str) -> str:
     """`target` seen from `url`; an absolute one stays as it is. Raises UpstreamRefused."""
-    if target.startswith(("http://", "https://")):
+    if target.lower().startswith(("http://", "https://")):
         return target
     try:
         return str(parsed(url).join(target))

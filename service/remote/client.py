@@ -13,7 +13,7 @@ import httpx
 from service.errors import BadRequest, Upstream, UpstreamRefused
 from service.fhir import json
 from service.remote.answers import Got, Page
-from service.remote.calls import Answer, Call, parsed
+from service.remote.calls import Answer, Call, joined, parsed
 from service.remote.exchange import Exchange
 from service.remote.failures import Resource, checked, expect, resource_of, told
 from service.remote.limits import Limits
@@ -23,6 +23,7 @@ from service.remote.wire import Wire, new_client
 
 FHIR = "application/fhir+json"
 _ACCEPT = {"Accept": f"{FHIR}, application/json;q=0.9"}
+_WHOLE = {"Prefer": "return=representation"}
 _GRAVE = ("fatal", "error")
 
 
@@ -117,7 +118,9 @@ class Remote:
     async def create(self, resource: Resource, if_none_exist: str | None = None) -> Got:
         """POST of a resource; with `if_none_exist`, a query, only where nothing matches: 200 where something does."""
         condition = {} if if_none_exist is None else {"If-None-Exist": if_none_exist}
-        call = self._write("POST", resource["resourceType"], resource, condition, repeatable=bool(condition))
+        call = self._write(
+            "POST", resource["resourceType"], resource, {**_WHOLE, **condition}, repeatable=bool(condition)
+        )
         return await self._written(call, resource["resourceType"])
 
     async def update(self, resource: Resource, *, if_match: str | None = None, where: str | None = None) -> Got:
@@ -125,7 +128,7 @@ class Remote:
         type_ = resource["resourceType"]
         path = _instance(type_, resource.get("id", "")) if where is None else f"{type_}?{where}"
         condition = {} if if_match is None else {"If-Match": if_match}
-        call = self._write("PUT", path, resource, condition, repeatable=bool(condition))
+        call = self._write("PUT", path, resource, {**_WHOLE, **condition}, repeatable=bool(condition))
         return await self._written(call, type_)
 
     async def delete(self, type: str, id: str) -> Got:
@@ -143,14 +146,14 @@ class Remote:
         return self._maybe(call, await self._exchange.send(call))
 
     async def get(self, path: str) -> Got:
-        """GET of an address under the base or of an absolute one of its origin, e.g. to poll a status."""
+        """GET of an address under the base, or of `/…` or an absolute one on its origin, e.g. to poll a status."""
         call = Call("GET", self._url(path), _ACCEPT)
         return self._maybe(call, await self._exchange.send(call))
 
     def _write(
         self, method: str, path: str, resource: Resource, headers: Mapping[str, str], *, repeatable: bool
     ) -> Call:
-        common = {**_ACCEPT, "Content-Type": FHIR, "Prefer": "return=representation"}
+        common = {**_ACCEPT, "Content-Type": FHIR}
         return Call(method, self._url(path), {**common, **headers}, json.encode(resource), repeatable)
 
     async def _written(self, call: Call, type: str) -> Got:
@@ -172,9 +175,11 @@ class Remote:
         return resource_of(call, checked(call, answer, self.limits), self.limits)
 
     def _url(self, path: str) -> str:
-        if path.startswith(("http://", "https://")):
+        if path.lower().startswith(("http://", "https://")):
             same_origin("A request was not sent", path, self.base)
             return path
+        if path.startswith("/"):
+            return joined(self.base, path)
         return f"{self.base}/{path}" if path else self.base
 
 

@@ -74,6 +74,7 @@ async def test_update_sends_its_condition() -> None:
     assert (by_id.method, by_id.url.path, by_id.headers["if-match"]) == ("PUT", "/fhir/Patient/1", 'W/"1"')
     assert (by_query.url.path, by_query.url.query) == ("/fhir/Patient", "identifier=a%7C1")
     assert "if-match" not in by_query.headers
+    assert by_query.headers["prefer"] == "return=representation"
     assert one.version == "2"
 
 
@@ -95,10 +96,13 @@ async def test_delete_and_post_and_get_take_empty_answers() -> None:
             assert (await remote.delete("Patient", "a/b")).status == 204
             posted = await remote.post("", {"resourceType": "Bundle"}, prefer="respond-async")
             polled = await remote.get(f"{server.root}/poll/1")
+            await remote.get(posted.location or "")
+            await remote.post("$process-message", {"resourceType": "Bundle"})
     assert server.seen[0].scope["raw_path"] == b"/fhir/Patient/a%2Fb"
     assert (server.paths[1], server.seen[1].headers["prefer"]) == ("/fhir", "respond-async")
     assert (posted.status, posted.location, posted.resource) == (202, "/poll/1", None)
-    assert server.paths[2] == "/poll/1"
+    assert server.paths[2:] == ["/poll/1", "/poll/1", "/fhir/$process-message"]
+    assert "prefer" not in server.seen[4].headers
     assert polled.retry_at is not None
 
 
@@ -146,6 +150,16 @@ async def test_error_seen_from_a_bundle_keeps_what_it_carries() -> None:
     assert isinstance(within, UpstreamConflict)
     assert (within.status_code, within.answer, within.ambiguous) == (412, outcome(), True)
     assert within.outcome()["issue"][0]["expression"] == ["Bundle.entry[3].resource"]
+
+
+async def test_strange_meta_of_a_server_names_no_version() -> None:
+    async def answer(request: Request) -> Response:
+        return fhir({"resourceType": "Patient", "id": 7, "meta": ["x"]}, ETag="3")
+
+    with serve(answer) as server:
+        async with Remote(server.base) as remote:
+            got = await remote.read("Patient", "7")
+    assert (got.id, got.version, got.etag) == (None, None, "3")
 
 
 async def test_capabilities_are_asked_for_at_metadata() -> None:

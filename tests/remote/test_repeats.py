@@ -206,6 +206,15 @@ async def test_retry_after_in_seconds_beyond_patience_parks() -> None:
     assert timedelta(seconds=3600) <= raised.value.until - before < timedelta(seconds=3660)
 
 
+@pytest.mark.parametrize("value", ["9" * 40, "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_retry_after_without_end_parks_for_a_year(value: str) -> None:
+    with serve(first(1, 503, Retry_After=value)) as server:
+        async with Remote(server.base, limits=QUICK) as remote:
+            with pytest.raises(Later) as raised:
+                await remote.read("Patient", "1")
+    assert timedelta(days=365) < raised.value.until - datetime.now(UTC) < timedelta(days=367)
+
+
 async def test_server_that_always_asks_for_a_moment_parks_in_the_end() -> None:
     with serve(first(99, 429, Retry_After="0")) as server:
         async with Remote(server.base, limits=Limits(attempts=3)) as remote:
@@ -214,7 +223,9 @@ async def test_server_that_always_asks_for_a_moment_parks_in_the_end() -> None:
     assert len(server.seen) == 3
 
 
-@pytest.mark.parametrize("value", ["soon", "-5", "1.5", "Wed, 99 Foo 2026 00:00:00 GMT", ""])
+@pytest.mark.parametrize(
+    "value", ["soon", "-5", "1.5", "Wed, 99 Foo 2026 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 -1100", ""]
+)
 async def test_retry_after_that_is_none_is_passed_over(value: str) -> None:
     with serve(first(1, 503, Retry_After=value)) as server:
         async with Remote(server.base, limits=QUICK) as remote:
