@@ -22,7 +22,7 @@ from service.trial.mapping.identity import BASE, NAMESPACE
 
 ROOM = "connection"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-TYPE = re.compile(r"[A-Z][A-Za-z]+")
+ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 URI = re.compile(r"\S{1,255}")
 SHORTEST, LONGEST = 5, 7 * 86_400  # seconds between two cycles
 
