@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.routing import Mount
 
 from service import __version__, work
-from service.api import conflicts, framework, health, jobs, openapi, receiving, trial
+from service.api import conflicts, framework, health, jobs, openapi, receiving, submissions, sync, trial
 from service.api.application import Application
 from service.api.cursors import Cursors
 from service.api.guard import Guard
@@ -40,7 +40,9 @@ def create_app(settings: Settings, loaded: Definitions | None = None) -> FastAPI
         *trial.TABLE,
         *jobs.TABLE,
         *conflicts.TABLE,
+        *sync.TABLE,
         *receiving.TABLE,
+        *submissions.TABLE,
         *openapi.TABLE,
         *pages.TABLE,
     )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from service.jobs import Kind
 from service.jobs.letters import Replay
-from service.submissions import asynchronous
+from service.submissions import asynchronous, laboratory_job, send
+from service.sync import cycle, push
 
-KINDS: tuple[Kind, ...] = (*asynchronous.KINDS,)
-REPLAYS: Mapping[str, Replay] = {}
+KINDS: tuple[Kind, ...] = (*cycle.KINDS, *push.KINDS, *asynchronous.KINDS, *send.KINDS, *laboratory_job.KINDS)
+REPLAYS: Mapping[str, Replay] = {**cycle.REPLAYS, **push.REPLAYS}

@@ -24,12 +24,13 @@ from service.api.others import OTHERS
 from service.api.searches import SEARCHES
 from service.api.server import server_of
 from service.api.submissions_shown import SUBMISSIONS
+from service.api.sync_shown import SYNC
 from service.conformance.capability import Interaction
 from service.errors import Issue
 from service.fhir.json import encode
 
 FHIR = "application/fhir+json"
-DESCRIBED = {**INTERACTIONS, **SHOWN, **OTHERS, **SUBMISSIONS, **CONFLICTS}
+DESCRIBED = {**INTERACTIONS, **SHOWN, **OTHERS, **SUBMISSIONS, **CONFLICTS, **SYNC}
 OUTCOMES = {
     400: ("required", "Observation.code is required", "Observation.code", "element-required"),
     404: ("not-found", "There is no Patient/nobody", None, "unknown-resource"),
