@@ -18,7 +18,7 @@ from service.trial.mapping.identity import BASE
 CENTRES = "http://terminology.cibmtr.org/codesystem/transplant-center"
 IDENTIFIER = f"{BASE}/identifier/observation"
 MOST = 50
-_CENTRE = re.compile(r"rc_\d{5}")
+CENTRE = re.compile(r"rc_\d{5}")
 
 
 def bundles(
@@ -30,7 +30,7 @@ def bundles(
     An Observation gets our id as an identifier and is created unless one with it is there: sent again, nothing is
     doubled. Raises Unprocessable for a malformed centre.
     """
-    if not _CENTRE.fullmatch(centre):
+    if not CENTRE.fullmatch(centre):
         text = "A transplant centre of CIBMTR is rc_ and five digits"
         raise Unprocessable(text, expression="Observation.meta.security", code="value", rule="centre-label")
     ordered = sorted(observations, key=lambda one: (str(one.get("effectiveDateTime", "")), one["id"]))
@@ -72,7 +72,7 @@ def _refused(bundle: Resource) -> Iterator[Issue]:
         place, resource = f"Bundle.entry[{number}].resource", entry.get("resource", {})
         codes = [one.get("code", "") for one in resource.get("meta", {}).get("security", ()) if _is_centre(one)]
         labels.update(codes)
-        if len(codes) != 1 or not _CENTRE.fullmatch(codes[0]):
+        if len(codes) != 1 or not CENTRE.fullmatch(codes[0]):
             text = "The resource needs the label of one transplant centre"
             yield Issue("security", text, f"{place}.meta.security", "centre-label")
         if resource.get("resourceType") != "Observation" or not _is_measured(resource):

@@ -263,6 +263,16 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #submission-state "Submission in another state" "In the state that the submission has now this cannot be done with it."
 * #submission-older "Older submission" "A newer submission counts for the obligation; an older one has to say that it replaces it."
 * #submission-taken "Submission taken" "The submission was taken and has a receipt."
+* #submission-answer "Answer of a registry" "What a registry answered cannot be used: no message, to another message, or with a receipt of something else."
+* #submission-waiver "Reason missing" "A report is waived or taken back without a reason, or as something that it cannot be waived as."
+* #no-obligation "No obligation" "The Task is not a report that is owed to a registry."
+* #unknown-message "Unknown message" "No message with this id was made here."
+* #unknown-destination "Unknown destination" "There is no such destination, or it has to be named, or it does not take this."
+* #destination-malformed "Destination malformed" "The description of a destination is not complete or not possible."
+* #destination-sender "Sender of a destination" "The sender of a destination cannot change: message ids are counted within it."
+* #destination-folder "Folder of a destination" "The folder of a destination cannot be written to."
+* #destination-file "File of a destination" "The folder of a destination has a file of this name with another content."
+* #malformed-reference "Reference malformed" "A reference is no Type/id."
 * #receipt-immutable "Receipt" "A receipt of a submission is never changed nor deleted."
 
 // Push: docs/sync.md
