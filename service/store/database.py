@@ -29,7 +29,7 @@ from service.settings import Settings
 from service.store import feed, jobs, notes
 from service.store.compartment import Compartment, Part
 from service.store.drafts import Prepared, prepare
-from service.store.engine import DATABASE_ERRORS, Connection, connect, unanswered
+from service.store.engine import Connection, connect, database_errors, unanswered
 from service.store.foresight import foresee, targets
 from service.store.idempotency import Keys
 from service.store.index import Indexer
@@ -208,7 +208,7 @@ class Database:
         """A change that is not a plan's."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._lessor.run, work)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise unanswered(error) from error
 
     async def ping(self) -> None:
@@ -222,7 +222,7 @@ class Database:
         self._point.connection.start()
         try:
             return work(self._point)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             raise unanswered(error) from error
 
     async def _soon(self, work: Callable[[Reader], T]) -> T:
@@ -233,7 +233,7 @@ class Database:
         connection.begin_read(SOON)
         try:
             return work(self._point)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             if not connection.is_late():
                 raise unanswered(error) from error
         finally:
@@ -257,7 +257,7 @@ class Database:
             reader = idle or self._reader(asked)
             try:
                 return self._read_by(reader, work)
-            except DATABASE_ERRORS as error:
+            except database_errors() as error:
                 lost = reader.connection.lost
                 reader.connection.invalidate()
                 if idle is None or not lost:
@@ -270,7 +270,7 @@ class Database:
         reader.connection.begin_read()
         try:
             result = work(reader)
-        except DATABASE_ERRORS:
+        except database_errors():
             raise
         except BaseException:
             reader.connection.rollback()
@@ -293,6 +293,6 @@ class Database:
         try:
             connection = Connection(self.engine, self.settings.search_timeout_seconds)
             return Reader(connection, self.statements, self.indexer)
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             self._unreachable = time.monotonic()
             raise unanswered(error) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,12 +18,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import Engine, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 
 from service.errors import CartFhirError, Unavailable
-from service.store import postgresql
 
 WRITE_LOCK = 0x43415254  # 'CART'
 MANY = 400  # rows from which COPY is faster than a pipeline of inserts
@@ -66,6 +65,8 @@ def connect(url: str, silence: float = math.inf) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
+        from service.store import postgresql  # the driver is long to import
+
         engine = create_engine(url, poolclass=NullPool, connect_args=postgresql.arguments(parsed, silence))
         opened = partial(postgresql.open_connection, silence)
         event.listen(engine, "do_connect", lambda dialect, record, args, parameters: opened(*args, **parameters))
@@ -249,12 +250,19 @@ class Connection:
             self.raw.execute("ROLLBACK")
 
 
-DATABASE_ERRORS = (sqlite3.Error, psycopg.Error)
+def database_errors() -> tuple[type[Exception], ...]:
+    """What the drivers raise."""
+    return (sqlite3.Error, *_of_postgresql("ERRORS"))
+
+
+def _of_postgresql(kind: str) -> tuple[type[Exception], ...]:
+    """Errors of PostgreSQL's driver; none before it was imported for a connection."""
+    return getattr(sys.modules.get("service.store.postgresql"), kind, ())
 
 
 def timed_out(error: BaseException) -> bool:
     """Whether the database stopped a statement or a transaction because it took too long."""
-    return isinstance(error, postgresql.LATE) or _sqlite_code(error) == sqlite3.SQLITE_INTERRUPT
+    return isinstance(error, _of_postgresql("LATE")) or _sqlite_code(error) == sqlite3.SQLITE_INTERRUPT
 
 
 def _sqlite_code(error: BaseException) -> int:
@@ -272,7 +280,7 @@ def translated(error: BaseException) -> CartFhirError:
     if timed_out(error):
         return too_slow()
     code, text = None, f"The database did not take the write ({type(error).__name__}); nothing was written"
-    if isinstance(error, psycopg.errors.DiskFull) or _sqlite_code(error) == sqlite3.SQLITE_FULL:
+    if isinstance(error, _of_postgresql("FULL")) or _sqlite_code(error) == sqlite3.SQLITE_FULL:
         code, text = "no-store", "The database has no room left; nothing was written"
     return Unavailable(text, code=code, headers={"Retry-After": "1"}, rule="database-unavailable")
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import Engine
 
-from service.store.engine import DATABASE_ERRORS, Connection
+from service.store.engine import Connection, database_errors
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Lessor:
                 self._connection = Connection(self.engine, self.limit)
             try:
                 return work(self._connection)
-            except DATABASE_ERRORS:
+            except database_errors():
                 self._connection.invalidate()
                 self._connection = None
                 raise

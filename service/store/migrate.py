@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.errors import Unavailable
 from service.settings import Settings, shipped
-from service.store.engine import DATABASE_ERRORS
+from service.store.engine import database_errors
 from service.store.schema import opened
 
 
@@ -21,7 +21,7 @@ def migrate(settings: Settings) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
-    except (*DATABASE_ERRORS, DBAPIError) as error:
+    except (*database_errors(), DBAPIError) as error:
         raise Unavailable(f"The database cannot be opened ({type(error).__name__})") from error
     finally:
         engine.dispose()

@@ -32,7 +32,8 @@ _SESSION = {
     "tcp_user_timeout": 10_000,
 }
 
-
+ERRORS = (psycopg.Error,)
+FULL = (psycopg.errors.DiskFull,)
 LATE = (
     psycopg.errors.QueryCanceled,
     psycopg.errors.IdleInTransactionSessionTimeout,

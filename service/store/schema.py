@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from service.errors import Unavailable
 from service.settings import Settings, shipped
-from service.store.engine import DATABASE_ERRORS, connect
+from service.store.engine import connect, database_errors
 
 MIGRATE_FIRST = "The database is not migrated; run `cart-fhir migrate` first"
 
@@ -47,6 +47,6 @@ def require_current(engine: Engine) -> bytes:
             if found != head():
                 raise Unavailable(MIGRATE_FIRST, rule="not-migrated")
             value = connection.execute(text("SELECT value FROM setting WHERE name = 'secret'")).scalar_one()
-    except (*DATABASE_ERRORS, DBAPIError) as error:
+    except (*database_errors(), DBAPIError) as error:
         raise Unavailable(f"The database cannot be opened ({type(error).__name__})") from error
     return bytes.fromhex(value)

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from sqlalchemy import Engine
 
-from service.store.engine import DATABASE_ERRORS, Connection
+from service.store.engine import Connection, database_errors
 
 FIRST = 1000  # versions
 LIMIT = 300.0  # seconds
@@ -40,7 +40,7 @@ class Statistics:
             self._running.join()
 
     def _analyze(self) -> None:
-        with suppress(DATABASE_ERRORS):  # the next doubling tries again; searches are right without it
+        with suppress(*database_errors()):  # the next doubling tries again; searches are right without it
             connection = Connection(self.engine, LIMIT)
             try:
                 connection.start()

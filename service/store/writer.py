@@ -20,7 +20,7 @@ from service.errors import CartFhirError, Internal, Unavailable
 from service.fhir.operations import Applied, Result
 from service.store.apply import ParseQuery, apply
 from service.store.drafts import Prepared
-from service.store.engine import DATABASE_ERRORS, Connection, timed_out, too_slow, translated
+from service.store.engine import Connection, database_errors, timed_out, too_slow, translated
 from service.store.idempotency import Keys
 from service.store.index import Indexer
 from service.store.jobs import Jobs
@@ -154,7 +154,7 @@ class Writer:
 
         Where the database cannot be reached, one attempt speaks for all: each of its own would be waited for in turn.
         """
-        lost = isinstance(error, DATABASE_ERRORS) and not timed_out(error)  # the connection, perhaps long ago
+        lost = isinstance(error, database_errors()) and not timed_out(error)  # the connection, perhaps long ago
         outcomes: list[Outcome] = []
         for request in requests if len(requests) > 1 or lost else ():
             if isinstance(error, Away):
@@ -187,7 +187,7 @@ class Writer:
             raise
         try:
             connection.commit()
-        except DATABASE_ERRORS as error:
+        except database_errors() as error:
             self._recover(connection)
             failure = self._lost(staging.witness, error, changed)
             if failure is not None:
@@ -205,7 +205,7 @@ class Writer:
         while witness is not None:
             try:
                 there = self._is_stored(witness)
-            except (Away, *DATABASE_ERRORS):
+            except (Away, *database_errors()):
                 if time.monotonic() < until:
                     time.sleep(0.1)
                     continue
@@ -250,14 +250,14 @@ class Writer:
         if self._connection is None:
             try:
                 self._connection = Connection(self.engine, self.limits.write)
-            except DATABASE_ERRORS as error:
+            except database_errors() as error:
                 raise Away from error
         return self._connection
 
     def _recover(self, connection: Connection) -> None:
         try:
             connection.rollback()
-        except DATABASE_ERRORS:
+        except database_errors():
             connection.invalidate()
             self._connection = None
 
@@ -279,7 +279,7 @@ def _told(error: BaseException) -> BaseException:
     """What the caller is told of an error that undid its plan."""
     if isinstance(error, Away):
         return translated(error.__cause__ or error)
-    return translated(error) if isinstance(error, DATABASE_ERRORS) else error
+    return translated(error) if isinstance(error, database_errors()) else error
 
 
 def _answer(answers: list[tuple[asyncio.Future, Outcome]]) -> None:
