@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -57,7 +59,13 @@ def serve(host: Host = None, port: Port = None) -> None:
 
 
 @app.command()
-def demo(host: Host = None, port: Port = None) -> None:
+def demo(
+    host: Host = None,
+    port: Port = None,
+    with_ehr: Annotated[
+        bool, typer.Option("--with-ehr", help="Also a simulated hospital and registry, on the next two ports.")
+    ] = False,
+) -> None:
     """Migrate, import the ISIKOK-19 records, serve. Safe to run again: what is there is not written twice."""
     with plainly():
         settings = settings_of(host=host, port=port)
@@ -67,7 +75,8 @@ def demo(host: Host = None, port: Port = None) -> None:
         _migrate(settings)
         definitions = _definitions(settings)
         _report(asyncio.run(import_demo(settings, definitions, say)))
-        run(settings, listener, lambda: _addresses(settings), definitions)
+        with _exchange(settings, definitions) if with_ehr else nullcontext():
+            run(settings, listener, lambda: _addresses(settings), definitions)
 
 
 @app.command()
@@ -207,6 +216,17 @@ def registry_simulator(
 def version() -> None:
     """Print the version."""
     out.print(__version__)
+
+
+@contextmanager
+def _exchange(settings: Settings, definitions: Definitions) -> Iterator[None]:
+    """The demo's hospital and registry, after one round with both."""
+    from service.demonstration import counterparts, exchange
+
+    with counterparts(settings.port + 1) as others:
+        say(f"A simulated hospital at {others.hospital}, a simulated registry at {others.registry}")
+        asyncio.run(exchange(settings, definitions, others, say))
+        yield
 
 
 def _migrate(settings: Settings) -> None:

@@ -19,6 +19,8 @@ MRN = "https://hospital.example/mrn"
 ACCESSION = "https://hospital.example/accession"
 LAB = "https://hospital.example/lab"
 PROCEDURES = "https://hospital.example/procedure"
+BAGS = "https://hospital.example/bag"
+CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"
 CATEGORY = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -141,13 +143,24 @@ def _patient(id_: str, number: str, subject: str | None, gender: str, born: str,
 
 
 def _infusion(chance: random.Random, patient: str, number: int) -> Resource:
-    """The infusion of the cells as the ward documents it, by a code of the hospital's own."""
+    """The infusion of the cells as the ward documents it: a code of its own, and the bag by what its label says."""
     when = _FIRST_INFUSION + timedelta(days=number, minutes=chance.randrange(180))
     return {
         "resourceType": "Procedure",
         "id": f"{chance.randrange(16**12):012x}",
+        "meta": {"security": [{"system": CONFIDENTIALITY, "code": "R"}]},
+        "extension": [
+            {
+                "url": "https://cart-fhir.example/fhir/StructureDefinition/infused-product",
+                "valueReference": {
+                    "type": "BiologicallyDerivedProduct",
+                    "identifier": {"system": BAGS, "value": f"BAG-{number + 1:04d}"},
+                },
+            }
+        ],
         "identifier": [{"system": ACCESSION, "value": f"{when:%y%m%d}-P{number + 1}"}],
         "status": "completed",
+        "category": {"text": "Hücresel tedavi"},
         "code": {
             "coding": [{"system": PROCEDURES, "code": "CART-INF", "display": "CAR-T hücre infüzyonu"}],
             "text": "CAR-T hücre infüzyonu",
