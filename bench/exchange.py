@@ -30,3 +30,50 @@ def call(port: int, method: str, path: str, body: Any = None) -> Any:
     with urllib.request.urlopen(asked, timeout=60) as answer:
         text = answer.read()
     return json.loads(text) if text else None
+
+
+def pulled(report: Report) -> None:
+    """One pull of everything by a served service, with its memory before and after."""
+    port = free_port()
+    served = os.environ | {"BENCH_OBSERVATIONS": str(OBSERVATIONS), "BENCH_PORT": str(port)}
+    with (
+        tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name,
+        _running([sys.executable, "-m", "bench.hospital"], served) as hospital,
+        service(Path(name), f"sqlite:///{name}/cart-fhir.sqlite") as (here, process, _),
+    ):
+        _wait(port, hospital, "/fhir/metadata")
+        call(here, "POST", "/fhir", json.loads(resources.patients()))
+        connection = {
+            "base": f"http://127.0.0.1:{port}/fhir",
+            "patient_systems": ["https://hospital.example/mrn"],
+            "pull": ["Observation?category=laboratory"],
+        }
+        call(here, "PUT", "/sync/connections/bench", connection)
+        memory = [_memory(process)]
+        seconds = _run(here, process, memory)
+        report.fact(f"SQLite: pull of {OBSERVATIONS:,} Observations, resources/s", f"{OBSERVATIONS / seconds:,.0f}")
+        report.fact("SQLite: resident memory before, at a quarter, at the most, MB", _shown(memory))
+        found = call(here, "GET", "/fhir/Observation?_summary=count")["total"]
+        if found != OBSERVATIONS:
+            raise SystemExit(f"{found} of {OBSERVATIONS} Observations arrived")
+
+
+def _run(here: int, process: subprocess.Popen[bytes], memory: list[float]) -> float:
+    start = time.perf_counter()
+    job = call(here, "POST", "/sync/connections/bench/run", {})["job"]
+    while (state := call(here, "GET", f"/jobs/{job}")["state"]) in ("waiting", "running"):
+        memory.append(_memory(process))
+        if time.perf_counter() - start > LIMIT:
+            raise SystemExit("the pull takes too long")
+        time.sleep(0.25)
+    if state != "done":
+        raise SystemExit(f"the pull is {state}")
+    return time.perf_counter() - start
+
+
+def _memory(process: subprocess.Popen[bytes]) -> float:
+    return psutil.Process(process.pid).memory_info().rss / 2**20
+
+
+def _shown(memory: list[float]) -> str:
+    return f"{memory[0]:.0f} / {memory[len(memory) // 4]:.0f} / {max(memory):.0f}"

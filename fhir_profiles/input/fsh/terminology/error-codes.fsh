@@ -287,3 +287,13 @@ Description: "Every machine code of an OperationOutcome of this service: details
 * #conflict-decision "Decision needed" "A conflict is resolved by keep: ours, keep: theirs, or the resource as it shall be."
 * #conflict-other-resource "Another resource" "What resolves a conflict must be the resource that it is about."
 * #conflict-unlinked "No longer linked" "The two resources of a conflict no longer stand for each other."
+
+// Pull: docs/sync.md
+* #connection-malformed "Connection malformed" "The description of a connection is not complete or not possible."
+* #unknown-connection "Unknown connection" "There is no connection with this name."
+* #unknown-vendor "Unknown vendor" "There is no strategy for this vendor."
+* #entry-malformed "Entry malformed" "An entry of an answer is no resource, or has no id that R4 allows."
+* #letter-superseded "Letter superseded" "A later version than that of the dead letter was taken meanwhile."
+* #patient-not-linked "Patient not linked" "The patient of the resource is no subject of the trial yet."
+* #link-malformed "Link malformed" "A link needs Patient/id on both sides."
+* #run-malformed "Wish of a run" "A run was asked for with a wish that there is not."
