@@ -190,7 +190,7 @@ def _form(owed: Owed) -> Form:
     url = owed.task.get("focus", {}).get("identifier", {}).get("value")
     if not url:
         text = "The service has no questionnaire of this form: it is filled at the registry"
-        raise Unprocessable(text, expression="Task.focus", code="not-supported", rule="unknown-form")
+        raise Unprocessable(text, expression="Task.focus", code="not-supported", rule="form-unknown")
     return form_of(url)
 
 
