@@ -32,7 +32,7 @@ TEXTS = {
     UNMAPPED: "No active ConceptMap has one equivalent code for this local code: add it to a map, and it is applied",
     UNCLEAR: "The unit of this result is no code of UCUM, or of another kind than the trial's: nothing was changed",
     MISSING: "More resources than a hospital deletes have gone: look whether that is so, then confirm the deletion",
-    CHANGED: "The resource was changed here and there, and the changes do not go together: decide which one counts",
+    CHANGED: "The hospital deleted this resource, and it was changed here since: delete it here, or leave it",
     REFERENCED: "The hospital deleted this resource, and others still refer to it: it was left as it is",
 }
 
