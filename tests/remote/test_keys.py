@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,29 @@ async def test_key_that_changes_unseen_is_read_again_when_it_is_refused(file: Pa
             await remote.read("Patient", "1")
     assert len(smart.refusals) == 1
     assert [header["kid"] for header, _ in smart.assertions] == ["b"]
+
+
+async def test_key_that_changes_with_no_trace_in_the_folder_is_read_when_it_is_refused(file: Path) -> None:
+    old, new = ec("a"), ec("b")
+    smart = Smart(old)
+    write_keys(file, old)
+    with serve(smart) as server:
+        async with Remote(server.base, access(file)) as remote:
+            await remote.read("Patient", "1")
+            before = file.stat()
+            file.write_text(json.dumps({"keys": [new.as_dict(private=True)]}))
+            os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+            after = file.stat()
+            assert (after.st_size, after.st_mtime_ns, after.st_ino) == (
+                before.st_size,
+                before.st_mtime_ns,
+                before.st_ino,
+            )
+            smart.keys = [new]
+            smart.live.clear()
+            await remote.read("Patient", "1")
+    assert [header["kid"] for header, _ in smart.assertions] == ["a", "b"]
+    assert len(smart.refusals) == 1
 
 
 @pytest.mark.parametrize("dated", [True, False])

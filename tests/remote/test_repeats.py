@@ -159,6 +159,18 @@ async def test_conflict_after_an_attempt_that_may_have_arrived_is_ambiguous() ->
             assert raised.value.ambiguous is False
 
 
+async def test_refused_connection_after_an_attempt_that_may_have_arrived_is_ambiguous() -> None:
+    async def last_word(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        closing.close()
+
+    closing = await asyncio.start_server(last_word, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{closing.sockets[0].getsockname()[1]}/fhir"
+    async with Remote(base, limits=Limits(backoff=0.01, read=0.3, attempts=2)) as remote:
+        with pytest.raises(Unreachable, match="connection refused") as raised:
+            await remote.update(patient(), if_match='W/"1"')
+    assert raised.value.ambiguous
+
+
 @pytest.mark.parametrize("kind", ["seconds", "date"])
 async def test_retry_after_within_patience_is_waited_out_in_full_by_all(kind: str) -> None:
     times: list[float] = []
