@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from service import __version__, validating
-from service.commands import jobs, sync
+from service.commands import jobs, submit, sync
 from service.commands.common import out, plainly, say, settings_of
 from service.conformance.definitions import Definitions, load
 from service.doctor import Check, local_checks, store_checks, writable_folder
@@ -34,6 +34,7 @@ app = typer.Typer(
 
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(sync.app, name="sync")
+app.add_typer(submit.app, name="submit")
 
 Format = Literal["text", "json"]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (CART_FHIR_HOST).")]
