@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import httpx
 import pytest
 
 SECONDS = 60
+ROOT = Path(__file__).resolve().parents[2]
+BLOCKS = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 SUBJECT = "https://cart-fhir.example/fhir/identifier/subject|ISIKOK19-001"
 
 
@@ -69,6 +72,24 @@ def total(port: int, path: str) -> int:
     return int(get(port, f"/fhir/{path}&_summary=count")["total"])
 
 
+def walk_through(port: int) -> None:
+    """The README's walk through the demo, as it stands there."""
+    for block in (block for block in BLOCKS if block.startswith("# ")):
+        command = block
+        for number in range(3):
+            command = command.replace(f"localhost:{8000 + number}", f"127.0.0.1:{port + number}")
+        done = subprocess.run(["bash", "-ec", command], capture_output=True, text=True, timeout=SECONDS)
+        assert done.returncode == 0, done.stderr
+        out = done.stdout
+        assert "OperationOutcome" not in out, out
+        if "control/put" in command:
+            assert '"code":"ng/mL"' in out
+            assert '"code":"ug/L"' in out
+        else:
+            assert out.count('"state":"CMP"') == 2, out
+            assert out.count("submission") >= 1
+
+
 @pytest.mark.xdist_group("demo")
 def test_demo_pulls_results_and_files_a_report(tmp_path: Path) -> None:
     port = three_ports()
@@ -107,6 +128,8 @@ def test_demo_pulls_results_and_files_a_report(tmp_path: Path) -> None:
         assert [(one["timePoint"], one["state"]) for one in sent] == [("day-100", "CMP")]
         assert len(get(port + 2, "/control/received")) == 1
         counted = total(port, "Observation?_id:missing=false"), total(port, "Task?code=registry-report")
+        walk_through(port)
+        counted = (counted[0] + 1, counted[1])
     with demo(tmp_path, port):  # both simulators begin anew: what they say again changes nothing
         assert (total(port, "Observation?_id:missing=false"), total(port, "Task?code=registry-report")) == counted
         assert get(port + 2, "/control/received") == []
