@@ -14,7 +14,7 @@ from service.fhir.json import decode
 from service.fhir.ledger import Note
 from service.fhir.operations import Delete, Plan, Update
 from service.jobs import Run
-from service.sync import worklist
+from service.sync import peers, worklist
 from service.sync.candidate import Batch, Candidate, as_sent, plan_of
 from service.sync.conflicts import settle
 from service.sync.connections import Connection
@@ -119,11 +119,16 @@ class Keeper:
         """What becomes of a resource that the store refuses."""
         if not isinstance(one.operation, Delete):
             batch.counts["created" if one.before is None else "updated"] -= 1
-        if isinstance(one.operation, Delete):
+        mismatch = _rule(error) == "version-mismatch"
+        now = await peers.peer(self.run.rooms.database, self.connection.name, one.remote) if mismatch else None
+        if now is not None and (now.remote_hash, now.deleted) == (one.hash, isinstance(one.operation, Delete)):
+            batch.count("unchanged")  # another run took it meanwhile
+        elif isinstance(one.operation, Delete):
             kind = worklist.REFERENCED if _rule(error) == "referenced" else worklist.CHANGED
             batch.count("not-deleted")
             await self._open(Item(kind, one.remote, 1, focus=one.before.local if one.before else None), batch)
-        elif _rule(error) == "version-mismatch" and one.before is not None and not one.before.deleted:
+        elif now is not None and not now.deleted:
+            one.before = now
             await self._settle(one, raw, batch)
         else:
             await self.intake.refuse(one, error.issues, raw, batch)

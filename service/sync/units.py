@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from service.errors import Unprocessable
 from service.fhir import ucum
-from service.fhir.ucum_conversion import convert
+from service.fhir.ucum_conversion import Conversion, convert
 from service.settings import shipped
 from service.trial.mapping.identity import BASE
 from service.trial.mapping.source import read_yaml
@@ -61,12 +61,18 @@ def converted(quantity: dict[str, Any], unit: str) -> dict[str, Any]:
     if code == unit:
         return quantity
     try:
-        result = convert(value if isinstance(value, Decimal) else Decimal(str(value)), code, unit)
+        result = _conversion(str(value), code, unit)
     except Unprocessable:
         raise Unclear(code) from None
     kept = {name: one for name, one in quantity.items() if name in ("id", "extension", "comparator", "_comparator")}
     kept["extension"] = [*kept.get("extension", []), {"url": ORIGINAL, "valueQuantity": _plain(quantity)}]
     return {**kept, "value": result.value, "unit": unit, "system": ucum.SYSTEM, "code": unit}
+
+
+@lru_cache(maxsize=65536)
+def _conversion(value: str, code: str, unit: str) -> Conversion:
+    """Kept for the values seen last, by their digits: 1.0 and 1.00 are equal, and not the same."""
+    return convert(Decimal(value), code, unit)
 
 
 def _plain(quantity: dict[str, Any]) -> dict[str, Any]:
