@@ -7,7 +7,7 @@ refused here, with every reason, and the obligation says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
@@ -23,6 +23,7 @@ from service.submissions.destinations import Destination, chosen
 from service.submissions.forms import Form, form_of
 from service.submissions.gathering import Asked, fill, record_of
 from service.submissions.obligation import Owed, cleaned, obligation, with_outcome
+from service.submissions.populate import REPORT_PERIOD
 from service.submissions.schedule import in_state, state_of
 from service.submissions.sent import Sent
 
@@ -169,9 +170,9 @@ async def _packed(rooms: Rooms, owed: Owed, to: Destination, response: str | Non
         stored = await rooms.database.read("QuestionnaireResponse", response.rpartition("/")[2])
         answers = decode(stored.content or b"{}", 10_000)
     else:
-        asked = Asked(owed.patient, obligation=owed.reference)
-        if owed.version == ABSENT:  # not stored yet: its forerunner says for what
-            asked = Asked(owed.patient, obligation=owed.task["basedOn"][0]["reference"])
+        known = owed.reference if owed.version != ABSENT else owed.task["basedOn"][0]["reference"]
+        start = await _period_start(rooms, replaces) if replaces else None
+        asked = Asked(owed.patient, obligation=known, start=start)
         answers = (await fill(rooms.database, form, asked, _now())).response
     patient, record = await record_of(rooms.database, form, patient_id)
     return package.make(
@@ -184,6 +185,15 @@ async def _packed(rooms: Rooms, owed: Owed, to: Destination, response: str | Non
         made=_now(),
         replaces=replaces,
     )
+
+
+async def _period_start(rooms: Rooms, message: str) -> date | None:
+    """The first day of the period that a report speaks of: the one that replaces it speaks of the same."""
+    for entry in (await sent.bundle_of(rooms.database, message))["entry"]:
+        for extension in entry["resource"].get("extension", ()):
+            if extension["url"] == REPORT_PERIOD and "start" in extension["valuePeriod"]:
+                return date.fromisoformat(extension["valuePeriod"]["start"][:10])
+    return None
 
 
 def _form(owed: Owed) -> Form:

@@ -1,7 +1,7 @@
 """What a submission leaves behind when another one stands in for it or takes it back.
 
 What it alone brought is deleted: it leaves searches and exports, and its versions stay readable. Its Task stays, with
-the state that it has now, and names what is gone by identifier instead of by reference.
+the state that it has now, and names what it came with by identifier instead of by reference.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ async def left_behind(
             stored = await database.read(*record.task.split("/"))
         except (NotFound, Gone):
             return operations
-        task = unlinked(decode(stored.content or b"{}", 10_000), set(gone))
+        task = unlinked(decode(stored.content or b"{}", 10_000), set(record.resources))
         operations.append(Update(in_state(task, state), if_match=stored.version))
     return operations
 
