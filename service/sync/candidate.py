@@ -38,11 +38,14 @@ class Candidate:
     told: Told = field(default_factory=Told)
     peer: Peer | None = None
     operation: Update | Delete | None = None
+    dangling: list[str] = field(default_factory=list)  # what it refers to and may come yet
 
     def notes(self, connection: str) -> tuple[Note, ...]:
         """What is kept of it together with it."""
         assert self.peer is not None
-        return (*peers.notes(connection, self.remote, self.peer), Note(refused_room(connection), self.remote, None))
+        waiting = [Note(dangling_room(connection), f"{target}|{self.remote}", b"") for target in self.dangling]
+        kept = peers.notes(connection, self.remote, self.peer)
+        return (*kept, Note(refused_room(connection), self.remote, None), *waiting)
 
 
 @dataclass(slots=True)
@@ -66,6 +69,11 @@ class Batch:
     def written(self) -> list[str]:
         """Type/id of ours that are written or deleted."""
         return [one.peer.local for one in self.candidates if one.peer is not None and one.operation is not None]
+
+
+def dangling_room(connection: str) -> str:
+    """The room of references that wait for their target: `target|referrer`, both Type/id of theirs."""
+    return f"dangling/{connection}"
 
 
 def refused_room(connection: str) -> str:

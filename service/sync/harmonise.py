@@ -1,8 +1,8 @@
 """Local codes to standard ones by ConceptMaps, units to those of the trial; what was sent is kept beside.
 
 Only `equal` and `equivalent` rows of active maps count, and only where all of them agree on one code of a system. What
-no map names is left as it is and told: a code is never guessed. Maps: `mappings/ehr/concept-maps` and those that are
-stored, which go before the shipped ones.
+no map names is left as it is and told: a code is never guessed. A row `unmatched` says that there is none. Maps:
+`mappings/ehr/concept-maps` and those that are stored, which go before the shipped ones.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ STANDARD = (
     "https://cart-fhir.example/fhir/",
 )  # fmt: skip
 CONCEPTS = ("code", "medicationCodeableConcept", "valueCodeableConcept", "event", "vaccineCode")
+NONE = {"system": "", "code": ""}  # a map says that there is no code: nobody has to look again
+NO_CODE = frozenset({"unmatched", "disjoint"})
 EQUIVALENT = frozenset({"equal", "equivalent"})
 
 Key = tuple[str, str]  # system, code
@@ -40,7 +42,7 @@ class Told:
 
 
 class Harmoniser:
-    """Harmonises resources by `table` (codings by local code) and `units`."""
+    """Harmonises resources by `table` (codings by local code, () where a map says that there are none) and `units`."""
 
     def __init__(self, table: Table, units: Units | None = None) -> None:
         self.table = table
@@ -77,7 +79,8 @@ class Harmoniser:
         if new:
             concept["coding"] = [*codings, *(dict(target) for target in new)]
         elif all(is_local(system) for system in systems):
-            told.codes |= {(coding["system"], str(coding.get("code"))) for coding in local}
+            keys = {(coding["system"], str(coding.get("code"))) for coding in local}
+            told.codes |= {key for key in keys if key not in self.table or self.table[key]}
 
     def _unit(self, concept: Any) -> str | None:
         for coding in _dicts(concept.get("coding")) if isinstance(concept, dict) else ():
@@ -131,14 +134,17 @@ def table_of(maps: Iterable[Resource]) -> dict[Key, tuple[dict[str, str], ...]]:
             rows.setdefault((source, code, target), []).append(row)
         for (source, code, target), codings in rows.items():
             known = found.setdefault((source, code), {})
-            known.pop(target, None)
-            if len(codings) == 1 and codings[0]:
+            if codings == [NONE]:
+                known[target] = NONE
+            elif len(codings) == 1 and codings[0]:
                 known[target] = codings[0]
-    return {key: tuple(targets.values()) for key, targets in found.items() if targets}
+            else:
+                known.pop(target, None)
+    return {key: tuple(one for one in targets.values() if one != NONE) for key, targets in found.items() if targets}
 
 
 def _rows(map_: Resource) -> Iterator[tuple[str, str, str, dict[str, str]]]:
-    """(source system, code, target system, coding); the coding is empty where the map says that none fits."""
+    """(source system, code, target system, coding): NONE where no code fits, empty where that is not sure."""
     for group in _dicts(map_.get("group")):
         source, system = group.get("source"), group.get("target")
         if not isinstance(source, str) or not isinstance(system, str) or not is_local(source):
@@ -147,7 +153,8 @@ def _rows(map_: Resource) -> Iterator[tuple[str, str, str, dict[str, str]]]:
             for target in _dicts(element.get("target")):
                 coding = {"system": system, "code": target.get("code"), "display": target.get("display")}
                 fits = target.get("equivalence") in EQUIVALENT and target.get("code") and not target.get("dependsOn")
-                yield source, str(element.get("code")), system, _present(coding) if fits else {}
+                none = target.get("equivalence") in NO_CODE
+                yield source, str(element.get("code")), system, _present(coding) if fits else NONE if none else {}
 
 
 def _present(coding: dict[str, Any]) -> dict[str, str]:

@@ -57,6 +57,7 @@ class Intake:
         self.rooms, self.connection, self.linker, self.harmoniser = rooms, connection, linker, harmoniser
         self.task = task
         self._base = connection.base.rstrip("/") + "/"
+        self._pulled = {search.partition("?")[0] for search in connection.searches()}
         self._owned: dict[str, bool] = {}
         self._strict = False
 
@@ -176,6 +177,8 @@ class Intake:
             for container, key, target in one.links:
                 ours = self.linker.local(target) if target.startswith("Patient/") else targets.get(target)
                 container[key] = ours or self._base + target
+                if ours is None and target.partition("/")[0] in self._pulled:
+                    one.dangling.append(target)
                 if isinstance(container, dict) and target.partition("/")[0] in PEOPLE:
                     container.pop("display", None)
                     container.pop("identifier", None)
@@ -196,6 +199,8 @@ class Intake:
                     await self.rooms.database.read(*there.split("/"))
                     continue
             container[key] = self._base + target
+            if target.partition("/")[0] in self._pulled:
+                one.dangling.append(target)
         agree(one, self._local(one))
 
     async def _sort(self, fresh: Sequence[Candidate], raw: bytes, batch: Batch) -> None:

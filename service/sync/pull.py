@@ -27,6 +27,7 @@ from service.sync.harmonise import load_harmoniser
 from service.sync.intake import Intake
 from service.sync.keeping import Keeper
 from service.sync.linking import Decided, Linker, again_room
+from service.sync.relinking import relink
 from service.sync.remapping import remap
 from service.sync.report import Report
 from service.sync.streams import Stream, gaps, instant, moment, newest
@@ -81,6 +82,7 @@ class Pull:
         if self.refused and len(self.refused) == len(asked):
             raise self.refused[0]
         await self._again()
+        await relink(self.connection, rooms, self.report)
         await Deletions(self).whole()
         if self.state.get("partial"):
             self.run.partial = True

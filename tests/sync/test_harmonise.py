@@ -92,7 +92,6 @@ def test_unit_that_is_no_code_or_of_another_kind_is_left_and_told(unit: dict[str
     [
         [{"code": "2532-0", "equivalence": "wider"}],
         [{"code": "2532-0", "equivalence": "relatedto"}],
-        [{"equivalence": "unmatched"}],
         [{"code": "2532-0", "equivalence": "equal"}, {"code": "1988-5", "equivalence": "equal"}],
         [],
     ],
@@ -102,6 +101,12 @@ def test_code_without_one_equivalent_is_left_and_told(targets: list[dict[str, st
     told = Harmoniser(table_of([map_(*targets)])).apply(resource)
     assert resource["code"]["coding"] == [{"system": LAB, "code": "LDH-X"}]
     assert told.codes == {(LAB, "LDH-X")}
+
+
+def test_code_that_a_map_says_has_none_is_left_and_not_told() -> None:
+    resource = result("5", ucum("U/L"))
+    assert Harmoniser(table_of([map_({"equivalence": "unmatched"})])).apply(resource).codes == set()
+    assert resource["code"]["coding"] == [{"system": LAB, "code": "LDH-X"}]
 
 
 def test_two_local_codes_with_two_meanings_are_not_mapped() -> None:

@@ -69,6 +69,29 @@ async def test_references_inside_a_page_and_to_a_refused_resource(
         assert targets == {f"Observation/{one['id']}" for one in found.values()}
 
 
+async def test_reference_to_what_comes_later_leads_to_it_in_the_end(
+    settings: Settings, definitions: Definitions, database: Database
+) -> None:
+    panel = value("a-panel", hasMember=[{"reference": "Observation/z-part"}], encounter={"reference": "Encounter/e1"})
+    visit = {"resourceType": "Encounter", "id": "e1", "status": "finished", "subject": {"reference": "Patient/p1"}}
+    visit["class"] = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
+    with hospital([P1, panel, *(value(f"m{number}") for number in range(20)), value("z-part")]) as (ehr, base):
+        ehr.configure({"most_count": 10})
+        it = await here(settings, definitions, database, base, pull=("Observation?category=laboratory", "Encounter"))
+        task = await it.run()
+        found = await it.observations()
+        assert found["a-panel"]["hasMember"] == [{"reference": f"Observation/{found['z-part']['id']}"}]
+        assert found["a-panel"]["encounter"] == {"reference": f"{base}/Encounter/e1"}
+        assert counts(task)["relinked"] == 1
+        ehr.put([visit])
+        await it.run()
+        (encounter,) = await it.all("Encounter")
+        found = await it.observations()
+        assert found["a-panel"]["encounter"] == {"reference": f"Encounter/{encounter['id']}"}
+        task = await it.run()
+        assert counts(task)["updated"] + counts(task)["conflict"] + counts(task)["relinked"] == 0
+
+
 async def test_hostile_hospital_is_pulled_in_the_end(
     settings: Settings, definitions: Definitions, database: Database
 ) -> None:
