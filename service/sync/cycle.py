@@ -14,7 +14,7 @@ from service.fhir.json import decode, encode
 from service.fhir.ledger import Note
 from service.fhir.operations import Plan
 from service.jobs import DeadLetter, Kind, Rooms, Run
-from service.sync import connections, push
+from service.sync import connections, push, turn
 from service.sync.candidate import plan_of
 from service.sync.connections import Connection
 from service.sync.harmonise import load_harmoniser
@@ -34,6 +34,7 @@ async def _work(run: Run) -> None:
 
 
 async def _both(run: Run, connection: Connection) -> None:
+    await turn.take(run, connection.name)
     if connection.push:
         await push.finish(run, connection)
     if not run.checkpoint.get("pulled"):
@@ -42,6 +43,7 @@ async def _both(run: Run, connection: Connection) -> None:
     run.partial = bool(run.checkpoint.get("partial"))
     if connection.push:
         await push.push(run, connection)
+    await turn.give(run, connection.name)
 
 
 async def _cycle(run: Run) -> None:

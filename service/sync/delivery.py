@@ -61,7 +61,7 @@ class Delivery:
                 raise
             await self._refused(item, step, error)
         except Upstream as error:
-            if error.status_code != 500 or isinstance(error, Later):
+            if _concerns_all(error):
                 raise
             await self._failed(item, step, error)
 
@@ -106,7 +106,12 @@ class Delivery:
                 raise
             self.transactions = error.status_code in (409, 412, 422)
             return [*(step.item for step in steps), *left]
-        await self._acknowledge(steps, bodies, places, urls)
+        try:
+            await self._acknowledge(steps, bodies, places, urls)
+        except Upstream as error:
+            if _concerns_all(error):
+                raise
+            return [*(step.item for step in steps), *left]
         return left
 
     async def _prepared(self, items: Sequence[Item]) -> tuple[list[Step], list[Item]]:
@@ -116,8 +121,8 @@ class Delivery:
         for item in items:
             try:
                 step = await self.writer.prepare(item, intending=False)
-            except (UpstreamRefused, UpstreamGone) as error:
-                if error.status_code in _GIVES_UP:
+            except Upstream as error:
+                if _concerns_all(error):
                     raise
                 left.append(item)
                 continue
@@ -143,6 +148,13 @@ class Delivery:
         given = {urls[step.item.local]: place for step, place in zip(steps, places, strict=True) if _is_new(step)}
         sent = [Outgoing(_relinked(body.resource, given), body.identifier, body.unlinked) for body in bodies]
         await self.writer.acknowledge(list(zip(steps, sent, found, strict=True)))
+
+
+def _concerns_all(error: Upstream) -> bool:
+    """Whether an error is of the connection rather than of one resource."""
+    if isinstance(error, Later) or error.status_code in _GIVES_UP:
+        return True
+    return error.transient and error.status_code != 500
 
 
 def in_order(items: Iterable[Item]) -> list[Item]:

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from service.errors import Gone, NotFound
+from service.errors import Gone, NotFound, UpstreamRefused
 from service.fhir.json import decode
 from service.fhir.ledger import Note
 from service.fhir.operations import Plan
 from service.jobs import DeadLetter, Kind, Rooms, Run
 from service.remote import Remote
-from service.sync import agreements, connections, peers
+from service.sync import agreements, connections, peers, turn
 from service.sync.agreements import DEPTH
 from service.sync.capable import capable
 from service.sync.connections import Connection
@@ -120,7 +120,12 @@ class Push:
             if item.peer is not None:
                 continue
             out = await writer.form(item.resource)
-            found = await writer.search(out, item.resource)
+            try:
+                found = await writer.search(out, item.resource)
+            except UpstreamRefused as error:
+                if error.status_code in (401, 403):
+                    raise
+                continue  # told when its turn comes
             if found is not None:
                 await writer.adopt(item, out, found, await writer.intended(local))
 
@@ -152,8 +157,9 @@ class Push:
             return None
         resource = decode(stored.content or b"{}", DEPTH)
         item = Item(local, stored, resource, remote, peer)
-        settled = peer is not None and stored.version == peer.local_version
-        if settled or (local, stored.version) in self.tried or not await self._chosen(item, due):
+        if (local, stored.version) in self.tried:
+            return None
+        if (peer is not None and stored.version == peer.local_version) or not await self._chosen(item, due):
             if due:
                 await self.report.write(Plan((), notes=(agreements.due(name, local, False),)))
             return None
@@ -219,7 +225,10 @@ def _groups(found: Sequence[str]) -> list[Sequence[str]]:
 
 
 async def _work(run: Run) -> None:
-    await push(run, await connections.find(run.rooms.database, run.input["connection"]))
+    connection = await connections.find(run.rooms.database, run.input["connection"])
+    await turn.take(run, connection.name)
+    await push(run, connection)
+    await turn.give(run, connection.name)
 
 
 async def _replay(rooms: Rooms, dead: DeadLetter) -> Plan:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from urllib.parse import quote
 
-from service.errors import Conflict, Issue, PreconditionFailed, Upstream, UpstreamConflict, UpstreamGone
+from service.errors import Conflict, Issue, Later, PreconditionFailed, Upstream, UpstreamConflict, UpstreamGone
 from service.fhir.json import decode
 from service.fhir.ledger import Note
 from service.fhir.operations import Plan, Resource
@@ -211,8 +211,10 @@ class Writer:
                 return True
             try:
                 await self.remote.update(out.resource, if_match=step.if_match)
-            except UpstreamConflict:
-                return False
+            except Upstream as error:
+                if isinstance(error, UpstreamConflict) or (error.ambiguous and not isinstance(error, Later)):
+                    return False  # what is there now tells
+                raise
             back = await self.remote.read(*(step.item.remote or "").split("/"))
             await self.acknowledge([(step, out, back)])
             return True

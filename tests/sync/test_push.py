@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from service.conformance.definitions import Definitions
+from service.errors import UpstreamRefused
 from service.fhir.operations import Delete, Plan
 from service.jobs import letters
 from service.simulators.ehr import Quirks
 from service.store.database import Database
 from service.sync import peers
+from service.sync.delivery import PATIENCE
 from service.sync.origin import TAG
 from service.sync.push import REPLAYS
 from tests.sync.pushing import NAME, OURS, THEIRS, link, observation, ward
@@ -192,6 +194,33 @@ async def test_refused_resource_becomes_a_dead_letter_and_the_rest_goes(
         assert await one.push() == {"created": 1}
         assert {len(one.copies(f"Observation/o{number}")) for number in (1, 2, 3)} == {1}
         assert await letters.listed(one.rooms) == []
+
+
+async def test_what_makes_them_fail_is_put_off_and_at_last_given_up(
+    database: Database, definitions: Definitions
+) -> None:
+    async with ward(database, definitions, BARE) as one:
+        await one.put(observation("o1"), observation("o2"))
+        for number in range(PATIENCE):
+            one.ehr.down(match="POST /fhir/Observation", status=500)
+            counts = await one.push()
+            assert counts.get("postponed", 0) == (number < PATIENCE - 1)
+            assert counts.get("created", 0) == (number == 0)
+        assert counts == {"refused": 1}
+        (dead,) = await letters.listed(one.rooms)
+        assert dead.place == "Observation/o1"
+        assert await one.push() == {}
+
+
+async def test_lost_access_ends_the_push_and_loses_nothing(database: Database, definitions: Definitions) -> None:
+    async with ward(database, definitions, SINGLE) as one:
+        await one.put(observation("o1"), observation("o2"))
+        one.ehr.down(match="POST /fhir/Observation", status=403)
+        with pytest.raises(UpstreamRefused):
+            await one.push()
+        assert await letters.listed(one.rooms) == []
+        assert await one.push() == {"created": 2}
+        assert {task["status"] for task in await one.tasks("sync-push")} == {"completed"}
 
 
 async def test_what_was_there_before_is_taken_for_the_copy(database: Database, definitions: Definitions) -> None:

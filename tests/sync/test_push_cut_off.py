@@ -11,7 +11,7 @@ import pytest
 from service.conformance.definitions import Definitions
 from service.errors import Upstream
 from service.fhir.operations import Applied, Plan
-from service.simulators.ehr import Quirks
+from service.simulators.ehr import HOSTILE, Quirks
 from service.store.database import Database
 from tests.sync.pushing import Ward, observation, ward
 
@@ -130,3 +130,16 @@ async def test_answer_lost_at_every_request_makes_nothing_twice(
             await settled(one)
             one.ehr.outages.clear()
         await check(one)
+
+
+async def test_hostile_hospital_gets_each_resource_once(database: Database, definitions: Definitions) -> None:
+    hostile = replace(HOSTILE, retry_after=0, poison=False, slow_every=0)
+    async with ward(database, definitions, hostile, vendor="generic") as one:
+        async for _ in work(one):
+            await settled(one)
+        for id_ in ("o0", "o1", "last"):
+            there, ours = one.theirs(f"Observation/{id_}"), await one.ours(f"Observation/{id_}")
+            assert there["status"] == ours["status"]
+        assert await one.tasks("conflict") == []
+        assert {task["status"] for task in await one.tasks("sync-push")} == {"completed"}
+        assert await one.database.notes("push-intent/ward") == []
