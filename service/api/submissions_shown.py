@@ -62,7 +62,7 @@ SUBMISSIONS: dict[str, Operation] = {
         (NAMED,),
         (Body("destination.json", "A registry by FHIR", 200, PLAIN),),
         success=(200, 201),
-        errors=(400, 409, 422, 503),
+        errors=(400, 404, 409, 413, 422, 503),
         media=PLAIN,
     ),
     "destination": Operation(
