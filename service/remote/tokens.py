@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from service.errors import Upstream, UpstreamRefused
 from service.remote.calls import Answer, Call, joined, origin, shown
 from service.remote.exchange import Exchange
-from service.remote.keys import KeyFile, SigningKey
+
+if TYPE_CHECKING:
+    from service.remote.keys import SigningKey
 
 DISCOVERY = "/.well-known/smart-configuration"
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -62,6 +64,8 @@ class Tokens:
         self._exchange = exchange
         self._access = access
         self._base = base
+        from service.remote.keys import KeyFile  # what signs is long to import, and most servers never sign
+
         self._keys = KeyFile(access.key_file)
         self._url = access.token_url
         self._token: _Token | None = None
