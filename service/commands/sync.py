@@ -39,6 +39,9 @@ def add(
     push: Annotated[
         list[str] | None, typer.Option(help="What goes there: `trial`, types or searches; repeatable.")
     ] = None,
+    push_corrections: Annotated[bool, typer.Option(help="Also changes of what was made there.")] = False,
+    push_foreign: Annotated[bool, typer.Option(help="Also what came by other connections.")] = False,
+    push_deletes: Annotated[bool, typer.Option(help="Also deletions of what was made here.")] = False,
     every: Annotated[int | None, typer.Option(help="Seconds between two runs; only when asked without.")] = None,
     patient_system: Annotated[
         list[str] | None, typer.Option(help="Links patients by identifiers of it; repeatable.")
@@ -49,7 +52,8 @@ def add(
     given: dict[str, Any] = {
         "base": base, "vendor": vendor, "client_id": client_id, "key_file": str(key.resolve()) if key else None,
         "scopes": scope, "token_url": token_url, "trust_file": str(trust.resolve()) if trust else None, "pull": pull,
-        "push": push, "every": every, "patient_systems": patient_system, "label": label,
+        "push": push, "push_corrections": push_corrections, "push_foreign": push_foreign,
+        "push_deletes": push_deletes, "every": every, "patient_systems": patient_system, "label": label,
     }  # fmt: skip
 
     async def work(rooms: Rooms) -> None:

@@ -16,7 +16,7 @@ from service.fhir.ledger import Note
 from service.fhir.operations import Plan, Resource, Update
 from service.remote import Access, Limits, Remote
 from service.store.database import Database
-from service.sync.pushable import wrong_push
+from service.sync.pushable import pushed_types, wrong_push
 from service.sync.strategy import Strategy, load_strategy, wrong_search
 from service.trial.mapping.identity import BASE, NAMESPACE
 
@@ -63,12 +63,14 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         return self.pull or self.strategy.pull
 
     def scopes_asked(self) -> tuple[str, ...]:
-        """The scopes that are asked for: those configured, else one for each type that is pulled, and for patients."""
+        """The scopes that are asked for: those configured, else to read each type that is pulled or pushed, and
+        patients, and to write each that is pushed."""
         if self.scopes:
             return self.scopes
-        strategy = self.strategy
-        types = dict.fromkeys(["Patient", *(search.partition("?")[0] for search in self.searches())])
-        return tuple(strategy.scope(type_) for type_ in types)
+        strategy, pushed = self.strategy, pushed_types(self.push)
+        types = dict.fromkeys(["Patient", *(search.partition("?")[0] for search in self.searches()), *pushed])
+        writes = (strategy.scope_to_write(type_, self.push_deletes) for type_ in pushed)
+        return (*(strategy.scope(type_) for type_ in types), *writes)
 
     def remote(self, limits: Limits = Limits()) -> Remote:
         """The client for it; to be closed. Raises UpstreamRefused."""

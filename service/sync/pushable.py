@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from service.trial.mapping.identity import BASE
 
@@ -28,3 +29,13 @@ def wrong_push(entry: object) -> str | None:
     if entry.partition("?")[0] in NEVER:
         return "is never pushed"
     return None
+
+
+def entries_of(push: Iterable[str]) -> list[str]:
+    """Types and searches, with what `trial` stands for."""
+    return [one for entry in push for one in (TRIAL if entry == WORD else (entry,))]
+
+
+def pushed_types(push: Iterable[str]) -> list[str]:
+    """The types of the entries of `push`."""
+    return sorted({entry.partition("?")[0] for entry in entries_of(push)})

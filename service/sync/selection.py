@@ -10,7 +10,7 @@ from service.fhir.operations import Resource
 from service.fhir.search import Query
 from service.store.database import Database
 from service.sync.origin import TAG
-from service.sync.pushable import TRIAL, WORD
+from service.sync.pushable import entries_of
 
 
 class Selection:
@@ -18,9 +18,8 @@ class Selection:
 
     def __init__(self, database: Database, entries: Iterable[str]) -> None:
         self._database = database
-        listed = [one for entry in entries for one in (TRIAL if entry == WORD else (entry,))]
         self._searches: dict[str, list[str]] = {}
-        for entry in listed:
+        for entry in entries_of(entries):
             type_, _, search = entry.partition("?")
             self._searches.setdefault(type_, []).append(search)
 

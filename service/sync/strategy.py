@@ -70,6 +70,10 @@ class Strategy:
         """The scope of SMART that reading the type needs."""
         return f"system/{type_}.{'read' if self.scopes == 'v1' else 'rs'}"
 
+    def scope_to_write(self, type_: str, deletes: bool) -> str:
+        """The scope of SMART that pushing the type needs beside reading it."""
+        return f"system/{type_}.{'write' if self.scopes == 'v1' else 'cud' if deletes else 'cu'}"
+
 
 def vendors(folder: Path | None = None) -> list[str]:
     """The names of all strategies."""

@@ -129,10 +129,13 @@ async def link(database: Database, connection: Connection, ours: str = OURS, the
 
 
 @asynccontextmanager
-async def ward(database: Database, definitions: Any, quirks: Quirks = PLAIN, **settings: Any) -> AsyncIterator[Ward]:
-    """A service whose patient `p1` is linked with the hospital's `hp1`."""
+async def ward(
+    database: Database, definitions: Any, quirks: Quirks = PLAIN, keys: dict[str, Any] | None = None, **settings: Any
+) -> AsyncIterator[Ward]:
+    """A service whose patient `p1` is linked with the hospital's `hp1`; `keys`: it asks for the login of `cart`."""
     patient = {"resourceType": "Patient", "identifier": [{"system": MRN, "value": "1"}]}
-    with serving(ehr := Ehr([{**patient, "id": "hp1"}], quirks)) as address:
+    clients = {"cart": keys} if keys else {}
+    with serving(ehr := Ehr([{**patient, "id": "hp1"}], quirks, secured=bool(keys), clients=clients)) as address:
         values = {"base": f"{address}/fhir", "push": ["trial"], "patient_systems": [MRN], **settings}
         connection = connections.parsed(NAME, values)
         await database.write(Plan((Update({**patient, "id": "p1"}),)))

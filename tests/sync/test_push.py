@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from service.conformance.definitions import Definitions
 from service.errors import UpstreamRefused
@@ -17,6 +19,7 @@ from service.sync import peers
 from service.sync.delivery import PATIENCE
 from service.sync.origin import TAG
 from service.sync.push import REPLAYS
+from tests.remote.smart import write_keys
 from tests.sync.pushing import NAME, OURS, THEIRS, link, observation, ward
 
 SINGLE = Quirks(transactions="absent")
@@ -254,3 +257,19 @@ async def test_parallel_conditional_creates_make_one(database: Database, definit
             await remote.close()
         assert sorted({answer.status for answer in answers}) == [200, 201]
         assert len({answer.id for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(("vendor", "quirks"), [("plain", Quirks()), ("generic", BARE)], ids=["v2", "v1"])
+async def test_scopes_that_are_asked_for_suffice(
+    database: Database, definitions: Definitions, tmp_path: Path, vendor: str, quirks: Quirks
+) -> None:
+    key = ECKey.generate_key("P-384", {"kid": "one"})
+    file = write_keys(tmp_path / "keys.json", key)
+    login = {"client_id": "cart", "key_file": str(file), "vendor": vendor, "push_deletes": True}
+    async with ward(database, definitions, quirks, keys={"keys": [key.as_dict(private=False)]}, **login) as one:
+        await one.put(observation("o1"), observation("o2"))
+        assert await one.push() == {"created": 2}
+        await one.change("Observation/o1", status="amended")
+        await database.write(Plan((Delete("Observation", "o2"),)))
+        assert await one.push() == {"updated": 1, "deleted": 1}
+        assert {exchange.status for exchange in one.ehr.log} <= {200, 201, 204}
