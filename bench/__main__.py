@@ -1,6 +1,6 @@
 """`make bench`: transactions, creates and reads beside plain rows and a bare route, in one run.
 
-Bounded and on loopback only: about three minutes, and half an hour with `BENCH_OBSERVATIONS=100000,1000000`.
+Bounded and on loopback only: about five minutes, and half an hour with `BENCH_OBSERVATIONS=100000,1000000`.
 Speeds of a machine say little; the ratios within one run are what counts.
 """
 
@@ -19,6 +19,8 @@ import psutil
 
 from bench import resources
 from bench.client import Load, load, request
+from bench.exchange import pulled
+from bench.forms import measure as forms
 from bench.report import Report
 from bench.rows import plain_rate
 from bench.scale import measure, postgresql
@@ -36,6 +38,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="cart-fhir-bench-") as name:
         asyncio.run(_sqlite(Path(name), report))
     asyncio.run(_postgresql(report))
+    pulled(report)
+    forms(report)
     sizes = [int(size) for size in os.environ.get("BENCH_OBSERVATIONS", "100000").split(",") if size]
     asyncio.run(measure(sizes, report))
 

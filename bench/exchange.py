@@ -1,4 +1,4 @@
-"""Pulling from a hospital that is not the bottleneck, and forms populated and packaged, each by the served service."""
+"""Pulling from a hospital that is not the bottleneck, by the served service."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import time
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bench.report import Report
 from service.conformance.definitions import load
 from service.conformance.validator import Validator
 from service.fhir.json import decode, encode
@@ -69,8 +70,8 @@ def package(raw: list[bytes], validator: Validator) -> None:
     assert not refusals(made, validator)
 
 
-def main() -> None:
-    """Prints a line for each size of record."""
+def measure(report: Report) -> None:
+    """A line for each size of record."""
     validator = Validator(load())
     for labs in (0, 20, 100):
         raw = record(labs)
@@ -79,8 +80,8 @@ def main() -> None:
         for _ in range(FORMS):
             package(raw, validator)
         rate = FORMS / (time.perf_counter() - start) * 60
-        print(f"{len(raw):4} resources: {rate:6.0f} forms a minute")
+        report.fact(f"forms populated and packaged a minute, {len(raw)} resources a record", f"{rate:,.0f}")
 
 
 if __name__ == "__main__":
-    main()
+    measure(Report())
