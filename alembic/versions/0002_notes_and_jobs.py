@@ -42,7 +42,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     with op.batch_alter_table("job", schema=None) as batch_op:
-        batch_op.create_index("job_due", ["state", "due"], unique=False)
+        batch_op.create_index("job_due", ["state", "due", "created"], unique=False)
+        batch_op.create_index("job_of_state", ["state", "created", "id"], unique=False)
         batch_op.create_index("job_created", ["created", "id"], unique=False)
         batch_op.create_index("job_alone", ["alone"], unique=True, sqlite_where=LIVING, postgresql_where=LIVING)
 
@@ -51,6 +52,7 @@ def downgrade() -> None:
     with op.batch_alter_table("job", schema=None) as batch_op:
         batch_op.drop_index("job_alone")
         batch_op.drop_index("job_created")
+        batch_op.drop_index("job_of_state")
         batch_op.drop_index("job_due")
     op.drop_table("job")
     op.drop_table("note")

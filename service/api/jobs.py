@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -16,11 +16,10 @@ from service.conformance.capability import Interaction
 from service.errors import BadRequest
 from service.fhir.dates import instant
 from service.fhir.json import encode
-from service.fhir.ledger import Job
+from service.fhir.ledger import STATES, Job
 from service.jobs import Rooms, letters
 from service.jobs.tasks import command
 
-STATES = ("waiting", "running", "done", "failed", "cancelled")
 MOST = 200
 
 
@@ -35,22 +34,25 @@ async def jobs(request: Request) -> Response:
     found = await server.database.jobs(asked.get("kind"), states, before, count := _count(request))
     last = found[-1] if len(found) == count else None
     following = server.cursors.seal("jobs", (last.created, last.id)) if last is not None else None
-    return _json({"jobs": [_shown(job) for job in found], "next": following})
+    return _json({"jobs": await _shown(server, found), "next": following})
 
 
 async def job(request: Request) -> Response:
     """GET /jobs/[id]: one job; its Task has the counts and the findings."""
-    return _json(_shown(await server_of(request).database.job(request.path_params["id"])))
+    server = server_of(request)
+    return await _one(server, await server.database.job(request.path_params["id"]))
 
 
 async def cancel(request: Request) -> Response:
     """POST /jobs/[id]/cancel: its worker writes no more. 409 for one that has ended."""
-    return _json(_shown(await command(server_of(request).database, request.path_params["id"], "cancel")))
+    server = server_of(request)
+    return await _one(server, await command(server.database, request.path_params["id"], "cancel"))
 
 
 async def retry(request: Request) -> Response:
     """POST /jobs/[id]/retry: a failed or cancelled job goes on from where it was. 409 for any other."""
-    return _json(_shown(await command(server_of(request).database, request.path_params["id"], "retry")))
+    server = server_of(request)
+    return await _one(server, await command(server.database, request.path_params["id"], "retry"))
 
 
 async def dead_letters(request: Request) -> Response:
@@ -93,10 +95,23 @@ def _count(request: Request) -> int:
     return int(text)
 
 
-def _shown(job: Job) -> Mapping[str, Any]:
-    """A job without its input, which may hold a patient's data."""
+async def _one(server: Server, job: Job) -> Reply:
+    (shown,) = await _shown(server, [job])
+    return _json(shown)
+
+
+async def _shown(server: Server, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
+    """Jobs without their inputs, which may hold a patient's data; a quiet job has no Task."""
+    asked = server.database.parse_condition("Task", f"_id={','.join(job.id for job in jobs)}") if jobs else None
+    tasks = {one["id"] async for one in server.database.resources(asked)} if asked is not None else set()
+    return [_with_task(job, job.id in tasks) for job in jobs]
+
+
+def _with_task(job: Job, has_task: bool) -> Mapping[str, Any]:
     shown = {name: getattr(job, name) for name in ("id", "kind", "state", "attempts")}
-    shown |= {"created": instant(job.created), "changed": instant(job.changed), "task": f"Task/{job.id}"}
+    shown |= {"created": instant(job.created), "changed": instant(job.changed)}
+    if has_task:
+        shown["task"] = f"Task/{job.id}"
     if job.state == "waiting" and job.due:
         shown["due"] = instant(job.due)
     return shown

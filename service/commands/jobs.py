@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.commands.common import out, plainly, with_rooms
+from service.errors import CartFhirError
+from service.fhir.ledger import STATES
 
 if TYPE_CHECKING:
     from service.jobs import Rooms
@@ -28,6 +30,8 @@ def list_(
         from service.fhir.dates import instant
 
         states = [one for one in state.split(",") if one]
+        if not set(states) <= set(STATES):
+            raise CartFhirError(f"A state is one of {', '.join(STATES)}")
         for job in await rooms.database.jobs(kind, states, None, count):
             due = f"  due {instant(job.due)}" if job.state == "waiting" and job.due else ""
             out.print(f"{job.id}  {job.kind:20} {job.state:10} {instant(job.changed)}{due}", soft_wrap=True)

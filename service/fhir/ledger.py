@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+STATES = ("waiting", "running", "done", "failed", "cancelled")  # of a job
+
 
 class _Any:
     """Says of a Note that it may replace whatever is there."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from service.errors import Issue, NotFound, operation_outcome
+from service.errors import CartFhirError, Conflict, Issue, NotFound, operation_outcome
 from service.fhir.json import decode, encode
 from service.fhir.ledger import Note
 from service.fhir.operations import Applied, Plan
@@ -74,30 +75,37 @@ async def listed(rooms: Rooms, after: str = "", count: int = 50) -> list[DeadLet
 
 async def find(rooms: Rooms, id_: str) -> DeadLetter:
     """One dead letter. Raises NotFound."""
-    content = await rooms.database.note(ROOM, id_)
-    if content is None:
-        raise NotFound(f"There is no dead letter {id_}", rule="unknown-letter")
-    return _letter(content)
+    return _letter(await _kept(rooms, id_))
 
 
 async def discard(rooms: Rooms, id_: str) -> None:
     """Throws a dead letter away. Raises NotFound."""
-    one = await find(rooms, id_)
-    await rooms.database.write(Plan((), notes=(Note(ROOM, one.id, None, await _as_kept(rooms, id_)),)))
+    kept = await _kept(rooms, id_)
+    await rooms.database.write(Plan((), notes=(Note(ROOM, id_, None, kept),)))
 
 
 async def replay(rooms: Rooms, replays: Mapping[str, Replay], id_: str) -> tuple[Applied, ...]:
     """Takes the letter as if it came now; it is gone in the same transaction in which its content is written.
 
-    Raises NotFound, or what is still against it: that is then kept with the letter.
+    Raises NotFound, or what is still against it: that is then kept with the letter instead of what it was before.
     """
-    kept = await _as_kept(rooms, id_)
-    one = await find(rooms, id_)
+    kept = await _kept(rooms, id_)
+    one = _letter(kept)
     if one.kind not in replays:
         raise NotFound(f"Nothing here can replay a dead letter of the kind {one.kind}", rule="unknown-letter")
-    plan = await replays[one.kind](rooms, one)
-    return await rooms.database.write(replace(plan, notes=(*plan.notes, Note(ROOM, id_, None, kept))))
+    try:
+        plan = await replays[one.kind](rooms, one)
+        return await rooms.database.write(replace(plan, notes=(*plan.notes, Note(ROOM, id_, None, kept))))
+    except CartFhirError as error:
+        if error.status < 500 and error.issues[0].rule != "note-changed":
+            still = _note(replace(one, issues=_listed(error.issues)))
+            with suppress(Conflict):  # somebody else has replayed or discarded it
+                await rooms.database.write(Plan((), notes=(Note(ROOM, id_, still.content, kept),)))
+        raise
 
 
-async def _as_kept(rooms: Rooms, id_: str) -> bytes | None:
-    return await rooms.database.note(ROOM, id_)
+async def _kept(rooms: Rooms, id_: str) -> bytes:
+    content = await rooms.database.note(ROOM, id_)
+    if content is None:
+        raise NotFound(f"There is no dead letter {id_}", rule="unknown-letter")
+    return content

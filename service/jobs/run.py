@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from service.errors import Issue
+from service.errors import Issue, PreconditionFailed
 from service.fhir.json import decode, encode
 from service.fhir.ledger import Job, Step
 from service.fhir.operations import Applied, Plan, Update
-from service.jobs.tasks import Progress
+from service.jobs.tasks import Progress, task_of, version_of
 
 if TYPE_CHECKING:
     from service.jobs.kinds import Rooms
@@ -59,21 +59,33 @@ class Run:
         `counts` are added up by name on the Task, `issues` listed there. Returns the results of the plan. Raises what
         `Database.write` raises; Conflict `lease-lost` or `job-cancelled` must not be caught by the work.
         """
-        progress = self.progress
-        operations, places = plan.operations, plan.places
-        if progress is not None and (counts or issues or not self.progressed):
-            task = progress.counted(counts or {}).told(issues).now("in-progress")
-            progress = Progress(task)
-            operations = (*operations, Update(task))
-            places = (*places, "Task") if places else ()
         attempts = self.job.attempts if checkpoint is None and not self.progressed else 0
         step = Step(self.job.lease, "running", None if checkpoint is None else encode(dict(checkpoint)), 0, attempts)
-        whole = replace(plan, operations=operations, places=places, jobs=(*plan.jobs, step))
-        applied = await self.rooms.database.write(whole)
-        self.progress = progress
+        applied = await self._write(replace(plan, jobs=(*plan.jobs, step)), counts or {}, issues)
         if checkpoint is not None:
             self.progressed, self.checkpoint = True, dict(checkpoint)
         return applied[: len(plan.operations)]
+
+    async def _write(self, plan: Plan, counts: Mapping[str, int], issues: Sequence[Issue]) -> tuple[Applied, ...]:
+        """The plan, with the progress where there is some; again where somebody else wrote on the Task meanwhile."""
+        while self.progress is not None and (counts or issues or not self.progressed):
+            before = self.progress.task
+            task = self.progress.counted(counts).told(issues).now("in-progress")
+            operations = (*plan.operations, Update(task, if_match=version_of(before)))
+            places = (*plan.places, "Task") if plan.places else ()
+            try:
+                applied = await self.rooms.database.write(replace(plan, operations=operations, places=places))
+            except PreconditionFailed:
+                now = await task_of(self.rooms.database, self.job.id)
+                if now is not None and version_of(now) == version_of(before):
+                    raise  # a condition of the plan
+                self.progress = Progress(now) if now is not None else None
+                continue
+            stored = applied[len(plan.operations)].stored
+            if stored is not None:
+                self.progress = Progress({**task, "meta": {**before["meta"], "versionId": str(stored.version)}})
+            return applied
+        return await self.rooms.database.write(plan)
 
     async def park(self, until: datetime, reason: str, quiet: bool = False) -> NoReturn:
         """Ends this run; the job goes on from its checkpoint at `until`."""

@@ -11,7 +11,7 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
-from service.errors import Gone, Issue, NotFound, operation_outcome
+from service.errors import Gone, Issue, NotFound, PreconditionFailed, operation_outcome
 from service.fhir.dates import micros
 from service.fhir.json import decode, encode
 from service.fhir.ledger import Command, Enqueue, Job
@@ -21,6 +21,7 @@ from service.store.drafts import new_id
 
 KINDS = "https://cart-fhir.example/fhir/CodeSystem/job-kind"
 OUTCOME = "outcome"
+TRIES = 10  # of writing on a Task that its worker is writing on
 MOST_ISSUES = 100  # that a Task lists; how many there were stands beside them
 
 Resource = dict[str, Any]
@@ -71,6 +72,11 @@ async def task_of(database: Database, id_: str) -> Resource | None:
     with suppress(NotFound, Gone):
         return decode((await database.read("Task", id_)).content or b"{}", 10_000)
     return None
+
+
+def version_of(task: Resource) -> int:
+    """Which version of a stored Task this is."""
+    return int(task["meta"]["versionId"])
 
 
 class Progress:
@@ -132,11 +138,19 @@ class Progress:
 
 async def command(database: Database, id_: str, action: str) -> Job:
     """What a person does with a job: `cancel` or `retry`, noted on its Task. Raises NotFound or Conflict."""
-    task = await task_of(database, id_)
     status = {"cancel": "cancelled", "retry": "requested"}[action]
     reason = {"cancel": "Cancelled by a person", "retry": "To be tried again, by a person"}[action]
-    operations = (Update(Progress(task).now(status, reason)),) if task is not None else ()
-    await database.write(Plan(operations, jobs=(Command(id_, action),)))
+    for tried in range(1, TRIES + 1):
+        task = await task_of(database, id_)
+        operations = (
+            (Update(Progress(task).now(status, reason), if_match=version_of(task)),) if task is not None else ()
+        )
+        try:
+            await database.write(Plan(operations, jobs=(Command(id_, action),)))
+            break
+        except PreconditionFailed:  # the worker wrote on the Task meanwhile
+            if tried == TRIES:
+                raise
     return await database.job(id_)
 
 

@@ -192,24 +192,17 @@ class Database:
         """Jobs, the newest first; `before` is (created, id) of the last one of the page before."""
         return await self._soon(lambda reader: jobs.listed(reader.connection, kind, states, before, count))
 
-    async def next_due(self, kinds: Sequence[str]) -> int | None:
-        """When the next job can be claimed, in microseconds since 1970; None where none is waiting."""
-        return await self._looking(lambda reader: jobs.next_due(reader.connection, kinds))
+    async def is_due(self, kinds: Sequence[str]) -> bool:
+        """Whether there is a job to claim; that changes nothing."""
+        return await self._looking(lambda reader: jobs.is_due(reader.connection, kinds))
 
     async def claim(self, kinds: Sequence[str], seconds: float) -> Job | None:
         """Leases a job that is due, for so long; None where there is none. Raises Unavailable."""
-        return await self._apart(lambda connection: jobs.claim(connection, kinds, seconds))
+        return await self._lessor.run(lambda connection: jobs.claim(connection, kinds, seconds))
 
     async def renew(self, lease: Lease, seconds: float) -> bool:
         """Makes a lease longer; False where it was lost. Raises Unavailable."""
-        return await self._apart(lambda connection: jobs.renew(connection, lease, seconds))
-
-    async def _apart(self, work: Callable[[Connection], T]) -> T:
-        """A change that is not a plan's."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._lessor.run, work)
-        except database_errors() as error:
-            raise unanswered(error) from error
+        return await self._lessor.run(lambda connection: jobs.renew(connection, lease, seconds))
 
     async def ping(self) -> None:
         """Raises Unavailable where the database does not answer."""

@@ -3,11 +3,12 @@
 A lease is taken beside the write door, since it is a lock and no data: it waits for no group of writes, and of several
 processes on PostgreSQL each takes another job (SKIP LOCKED). A step of a worker that has lost its lease fails with its
 whole plan, so a job that two believe to have is still done once.
+
+Jobs stay when they are done, as their Tasks do; the index by which work is found leads past them.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -32,6 +33,7 @@ COLUMNS = (
 )
 LIVING = frozenset({"waiting", "running"})
 ENDED = frozenset({"failed", "cancelled"})
+LONGEST_LEASE = 3600.0  # seconds
 _SELECT = f"SELECT {', '.join(COLUMNS)} FROM job"
 _CHANGED = tuple(name for name in COLUMNS if name not in ("id", "kind", "created", "input", "alone"))
 
@@ -131,27 +133,58 @@ class Jobs:
 
 
 def claim(connection: Connection, kinds: Sequence[str], seconds: float) -> Job | None:
-    """Leases the job that is due for longest, or whose worker is gone; None where there is none."""
-    length = int(seconds * 1_000_000)
-    clock, locked = _clock(connection), "" if connection.sqlite else " FOR UPDATE SKIP LOCKED"
-    marks = ", ".join("?" * len(kinds))
-    found = (
-        f"SELECT id FROM job WHERE kind IN ({marks}) AND ((state = 'waiting' AND due <= {clock}) "
-        f"OR (state = 'running' AND until < {clock})) ORDER BY due LIMIT 1{locked}"
-    )
+    """Leases a job whose worker is gone, else the one that is due for longest; None where there is none.
+
+    That the last worker came to nothing counts as an attempt, so that a job that kills its workers ends, too.
+    """
+    lost, due = (f"{text} LIMIT 1{_unlocked(connection)}" for text in _claimable(connection, kinds))
     text = (
-        f"UPDATE job SET state = 'running', token = token + 1, until = {clock} + ? WHERE id = ({found}) "
+        "UPDATE job SET attempts = CASE state WHEN 'running' THEN attempts + 1 ELSE attempts END, state = 'running', "
+        f"token = token + 1, until = {_clock(connection)} + ? WHERE id = coalesce(({lost}), ({due})) "
         f"RETURNING {', '.join(COLUMNS)}"
     )
-    rows = connection.apart(text, (length, *kinds))
+    rows = connection.apart(text, (_length(seconds), *kinds, *kinds))
     return _job(rows[0]) if rows else None
 
 
+def is_due(connection: Connection, kinds: Sequence[str]) -> bool:
+    """Whether there is a job to claim, by the clock of the database."""
+    lost, due = _claimable(connection, kinds)
+    rows = connection.rows(f"SELECT coalesce(({lost} LIMIT 1), ({due} LIMIT 1)) IS NOT NULL", (*kinds, *kinds))
+    return bool(rows[0][0])
+
+
+def _claimable(connection: Connection, kinds: Sequence[str]) -> tuple[str, str]:
+    """The ids of jobs that have lost their worker, and of those that are due, in the order in which they are taken.
+
+    A lease that ends later than any can is from before the clock was set back.
+    """
+    clock, of_kinds = _clock(connection), f"kind IN ({', '.join('?' * len(kinds))})"
+    ended = f"(until < {clock} OR until > {clock} + {_length(LONGEST_LEASE)})"
+    return (
+        f"SELECT id FROM job WHERE state = 'running' AND {of_kinds} AND {ended} ORDER BY due, created",
+        f"SELECT id FROM job WHERE state = 'waiting' AND {of_kinds} AND due <= {clock} ORDER BY due, created",
+    )
+
+
 def renew(connection: Connection, lease: Lease, seconds: float) -> bool:
-    """Makes a lease longer; False where it is lost."""
-    clock = _clock(connection)
-    text = f"UPDATE job SET until = {clock} + ? WHERE id = ? AND token = ? AND state = 'running' RETURNING id"
-    return bool(connection.apart(text, (int(seconds * 1_000_000), lease.id, lease.token)))
+    """Makes a lease longer; False where it is lost.
+
+    One whose job is being written to at this moment still holds and is left as it is: the wait for the end of that
+    transaction would let other leases run out.
+    """
+    held = "SELECT id FROM job WHERE id = ? AND token = ? AND state = 'running'"
+    text = f"UPDATE job SET until = {_clock(connection)} + ? WHERE id = ({held}{_unlocked(connection)}) RETURNING id"
+    values = (lease.id, lease.token)
+    return bool(connection.apart(text, (_length(seconds), *values)) or connection.apart(held, values))
+
+
+def _length(seconds: float) -> int:
+    return int(min(seconds, LONGEST_LEASE) * 1_000_000)
+
+
+def _unlocked(connection: Connection) -> str:
+    return "" if connection.sqlite else " FOR UPDATE SKIP LOCKED"
 
 
 def find(connection: Connection, id_: str) -> Job:
@@ -180,21 +213,11 @@ def listed(
     return [_job(row) for row in connection.rows(text, (*values, count))]
 
 
-def next_due(connection: Connection, kinds: Sequence[str]) -> int | None:
-    """When the next job becomes due or loses its lease, in microseconds since 1970."""
-    marks = ", ".join("?" * len(kinds))
-    text = (
-        f"SELECT min(CASE WHEN state = 'waiting' THEN due ELSE until END) FROM job "
-        f"WHERE kind IN ({marks}) AND state IN ('waiting', 'running')"
-    )
-    return connection.rows(text, kinds)[0][0]
-
-
 def _clock(connection: Connection) -> str:
-    """Microseconds since 1970 as SQL: on PostgreSQL its own clock, one for all processes."""
+    """Microseconds since 1970 as SQL, read when the statement runs: on PostgreSQL its own, one for all processes."""
     if connection.sqlite:
-        return str(time.time_ns() // 1000)
-    return "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+        return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+    return "(extract(epoch FROM statement_timestamp()) * 1000000)::bigint"
 
 
 def _job(row: Sequence[object]) -> Job:

@@ -196,7 +196,8 @@ class JobRow(SQLModel, table=True):
 
     __tablename__ = "job"
     __table_args__ = (
-        Index("job_due", "state", "due"),
+        Index("job_due", "state", "due", "created"),
+        Index("job_of_state", "state", "created", "id"),
         Index("job_created", "created", "id"),
         Index("job_alone", "alone", unique=True, sqlite_where=text(LIVING), postgresql_where=text(LIVING)),
     )

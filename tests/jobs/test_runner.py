@@ -161,7 +161,7 @@ async def test_refused_job_fails_and_its_task_lists_why(rooms: Rooms) -> None:
 async def test_job_that_cannot_is_tried_again_a_bounded_number_of_times(
     rooms: Rooms, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.jobs.runner.LONGEST_DELAY", 0.05)
+    monkeypatch.setattr("service.jobs.attempt.LONGEST_DELAY", 0.05)
     runs = 0
 
     async def work(run: Run) -> None:

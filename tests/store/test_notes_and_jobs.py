@@ -100,8 +100,10 @@ async def test_job_that_waits_is_claimed_when_it_is_due(database: Database) -> N
     due = time.time_ns() // 1000 + 300_000
     await enqueue(database, "j", due=due)
     assert await database.claim(["kind"], 60) is None
-    assert await database.next_due(["kind"]) == due
+    assert not await database.is_due(["kind"])
     await asyncio.sleep(0.35)
+    assert await database.is_due(["kind"])
+    assert not await database.is_due(["other"])
     assert await database.claim(["kind"], 60) is not None
 
 

@@ -88,7 +88,8 @@ class Here:
         wanted = states or ("done", "failed")
         async with asyncio.timeout(SECONDS):
             while (job := await self.database.job(id_)).state not in wanted or not job.token:
-                assert states or not job.attempts, (await self.read(f"Task/{id_}"))["statusReason"]
+                failed = job.state == "waiting" and job.attempts
+                assert states or not failed, (await self.read(f"Task/{id_}"))["statusReason"]
                 await asyncio.sleep(0.02)
         return await self.read(f"Task/{id_}")
 
