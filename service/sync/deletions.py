@@ -69,7 +69,8 @@ class Deletions:
                 return
         await self._delete([remote for remote, deleted in gone.items() if deleted], f"{key}?_since")
         content = instant(self.pull.started).encode()
-        await self.pull.report.write(Plan((), notes=(Note(streams.room(self.name), key, content),)))
+        mark = Note(streams.room(self.name), key, content)
+        await self.pull.report.write(Plan((), notes=(mark,)), progressed=False)
 
     async def _is_due(self, type_: str) -> bool:
         if self.pull.run.input.get("compare") or self.pull.run.input.get("confirm_deletions"):
@@ -94,7 +95,7 @@ class Deletions:
 
     async def _compared(self, type_: str) -> None:
         note = Note(ROOM, f"{self.name}/{type_}", instant(self.pull.started).encode())
-        await self.pull.report.write(Plan((), notes=(note,)))
+        await self.pull.report.write(Plan((), notes=(note,)), progressed=False)
 
     async def _compare(self, type_: str) -> bool:
         """Whether all ids of a type could be compared. Raises Upstream."""

@@ -23,6 +23,7 @@ from service.sync.origin import provenance
 from service.sync.report import Report
 from service.sync.worklist import Item
 
+QUIET = ("unchanged", "waiting", "people", "refused")
 LOST = frozenset({"lease-lost", "job-cancelled", "note-changed", "job-state"})
 
 
@@ -67,7 +68,7 @@ class Keeper:
         counts = {**batch.counts}
         for name, count in batch.decided.counts.items():
             counts[name] = counts.get(name, 0) + count
-        told = counts if self.run.progress is not None else _telling(counts)
+        told = _telling(counts)
         try:
             await self.report.write(plan, told, [*batch.issues, *issues])
         except BaseException:
@@ -167,6 +168,10 @@ def _is_of_the_data(error: CartFhirError) -> bool:
 
 
 def _telling(counts: Mapping[str, int]) -> dict[str, int]:
-    """The counts of a page, but for one that brought nothing new: then the run writes no Task for it."""
-    quiet = {"unchanged", "waiting", "people", "refused"}
-    return dict(counts) if counts.keys() - quiet else {}
+    """The counts of a page that the Task tells with it: what is only looked at, is told when the run ends."""
+    return {name: count for name, count in counts.items() if name not in QUIET}
+
+
+def quiet(counts: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
+    """The counts that are told at the end, with those of the pages before."""
+    return {name: counts.get(name, 0) + before.get(name, 0) for name in QUIET if name in counts or name in before}

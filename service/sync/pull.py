@@ -25,7 +25,7 @@ from service.sync.connections import Connection
 from service.sync.deletions import Deletions
 from service.sync.harmonise import load_harmoniser
 from service.sync.intake import Intake
-from service.sync.keeping import Keeper
+from service.sync.keeping import Keeper, quiet
 from service.sync.linking import Decided, Linker, again_room
 from service.sync.relinking import relink
 from service.sync.remapping import remap
@@ -170,6 +170,7 @@ class Pull:
         """One page; the place after it."""
         resources = [entry.get("resource") for entry in page.entries]
         batch = await self.intake.take(resources, page.raw, stream.forced)
+        self.state["quiet"] = quiet(batch.counts, self.state.get("quiet", {}))
         missing = gaps(page.outcomes)
         seen = [moment(place.newest), newest(resources, self.started)]
         latest = max((one for one in seen if one is not None), default=None)
@@ -220,12 +221,14 @@ class Pull:
     async def _end(self, name: str) -> None:
         """Ends the run: the next one begins from its watermarks."""
         self.run.checkpoint = {key: value for key, value in self.run.checkpoint.items() if key != "pull"}
-        counts = self.report.counts
+        looked_at = self.state.get("quiet", {})
+        counts = self.report.counts | looked_at
         last = {"at": self.state["started"], "counts": counts, "partial": bool(self.state.get("partial"))}
         if self.run.task:
             last["task"] = self.run.task
         note = Note(LAST_ROOM, name, encode(last))
-        await self.report.write(Plan((), notes=(note,)))
+        tells = self.run.progress is not None or self.report.counts
+        await self.report.write(Plan((), notes=(note,)), looked_at if tells else {})
         await self.report.end()
 
 
