@@ -21,7 +21,7 @@ from service.store.drafts import new_id
 
 KINDS = "https://cart-fhir.example/fhir/CodeSystem/job-kind"
 OUTCOME = "outcome"
-TRIES = 10  # of writing on a Task that its worker is writing on
+TRIES = 5  # of writing on a Task that others write on
 MOST_ISSUES = 100  # that a Task lists; how many there were stands beside them
 
 Resource = dict[str, Any]
@@ -140,18 +140,22 @@ async def command(database: Database, id_: str, action: str) -> Job:
     """What a person does with a job: `cancel` or `retry`, noted on its Task. Raises NotFound or Conflict."""
     status = {"cancel": "cancelled", "retry": "requested"}[action]
     reason = {"cancel": "Cancelled by a person", "retry": "To be tried again, by a person"}[action]
-    for tried in range(1, TRIES + 1):
-        task = await task_of(database, id_)
-        operations = (
-            (Update(Progress(task).now(status, reason), if_match=version_of(task)),) if task is not None else ()
-        )
-        try:
-            await database.write(Plan(operations, jobs=(Command(id_, action),)))
-            break
-        except PreconditionFailed:  # the worker wrote on the Task meanwhile
-            if tried == TRIES:
-                raise
+    step = (Command(id_, action),)
+    if not await _told(database, id_, status, reason, step):
+        await database.write(Plan((), jobs=step))  # its worker, which writes without a pause, is stopped first
+        await _told(database, id_, status, reason, ())
     return await database.job(id_)
+
+
+async def _told(database: Database, id_: str, status: str, reason: str, steps: tuple[Command, ...]) -> bool:
+    """Writes the steps and on the Task; False where others write on that all the time."""
+    for _ in range(TRIES):
+        task = await task_of(database, id_)
+        said = [Update(Progress(task).now(status, reason), if_match=version_of(task))] if task is not None else []
+        with suppress(PreconditionFailed):
+            await database.write(Plan(tuple(said), jobs=steps))
+            return True
+    return False
 
 
 def _now() -> str:

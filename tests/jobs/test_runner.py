@@ -9,23 +9,14 @@ from typing import Any
 
 import pytest
 
-from service.conformance.definitions import Definitions
-from service.conformance.validator import Validator
 from service.errors import CartFhirError, Conflict, Issue, Later, PreconditionFailed, Unavailable, Unprocessable
 from service.fhir.json import decode
 from service.fhir.ledger import Command
 from service.fhir.operations import Create, Plan
 from service.jobs import Kind, Rooms, Run, Runner, enqueue, enqueue_quiet
-from service.settings import Settings
-from service.store.database import Database
 
 DEVICE = {"resourceType": "Device", "status": "active"}
 SECONDS = 20
-
-
-@pytest.fixture
-async def rooms(settings: Settings, definitions: Definitions, database: Database) -> Rooms:
-    return Rooms(settings, definitions, database, Validator(definitions))
 
 
 async def add(rooms: Rooms, **more: Any) -> str:
@@ -53,7 +44,7 @@ def counts(task: dict[str, Any]) -> dict[str, int]:
     return {one["type"]["text"]: one["valueUnsignedInt"] for one in outputs if "valueUnsignedInt" in one}
 
 
-async def running(rooms: Rooms, work: Callable[[Run], Awaitable[None]], **kind: Any) -> Runner:
+def runner_of(rooms: Rooms, work: Callable[[Run], Awaitable[None]], **kind: Any) -> Runner:
     runner = Runner(rooms, [Kind("work", work, **kind)])
     runner.start()
     return runner
@@ -69,7 +60,7 @@ async def test_job_works_step_by_step_and_its_task_tells(rooms: Rooms) -> None:
 
     id_ = await add(rooms, task={"description": "Three devices"})
     assert (await task(rooms, id_))["status"] == "requested"
-    runner = await running(rooms, work)
+    runner = runner_of(rooms, work)
     await state(rooms, id_, "done")
     await runner.stop()
     found = await task(rooms, id_)
@@ -91,7 +82,7 @@ async def test_job_goes_on_from_its_checkpoint_after_its_worker_is_gone(rooms: R
     gone = Run(rooms, job, await task(rooms, id_))
     for done in (1, 2):
         await gone.write(Plan((Create(DEVICE),)), checkpoint={"done": done}, counts={"written": 1})
-    runner = await running(rooms, work)
+    runner = runner_of(rooms, work)
     await state(rooms, id_, "done")
     await runner.stop()
     assert runs == [2]
@@ -110,11 +101,11 @@ async def test_stopped_runner_gives_its_jobs_back_at_once(rooms: Rooms) -> None:
             await asyncio.sleep(3600)
 
     id_ = await add(rooms)
-    first = await running(rooms, work)
+    first = runner_of(rooms, work)
     await asyncio.wait_for(begun.wait(), SECONDS)
     await first.stop()
     assert (await rooms.database.job(id_)).state == "waiting"
-    second = await running(rooms, work)
+    second = runner_of(rooms, work)
     await state(rooms, id_, "done")
     await second.stop()
 
@@ -130,7 +121,7 @@ async def test_parked_job_waits_until_its_time_across_a_restart(rooms: Rooms) ->
 
     id_ = await add(rooms)
     for _ in range(2):
-        runner = await running(rooms, work)
+        runner = runner_of(rooms, work)
         await state(rooms, id_, "waiting")
         while runs == 0:
             await asyncio.sleep(0.02)
@@ -148,7 +139,7 @@ async def test_refused_job_fails_and_its_task_lists_why(rooms: Rooms) -> None:
         raise Unprocessable(issues=issues)
 
     id_ = await add(rooms)
-    runner = await running(rooms, work)
+    runner = runner_of(rooms, work)
     assert await state(rooms, id_, "failed", "done") == "failed"
     await runner.stop()
     found = await task(rooms, id_)
@@ -170,7 +161,7 @@ async def test_job_that_cannot_is_tried_again_a_bounded_number_of_times(
         raise error
 
     id_ = await add(rooms)
-    runner = await running(rooms, work, attempts=3)
+    runner = runner_of(rooms, work, attempts=3)
     await state(rooms, id_, "failed")
     await runner.stop()
     assert runs == 3
@@ -191,7 +182,7 @@ async def test_cancelled_job_writes_no_more(rooms: Rooms) -> None:
             raise
 
     id_ = await add(rooms)
-    runner = await running(rooms, work)
+    runner = runner_of(rooms, work)
     await asyncio.wait_for(begun.wait(), SECONDS)
     await rooms.database.write(Plan((), jobs=(Command(id_, "cancel"),)))
     cancelled.set()
@@ -214,7 +205,7 @@ async def test_quiet_job_has_no_task(rooms: Rooms) -> None:
     job = enqueue_quiet("work", {}, id="quiet")
     for _ in range(2):
         await rooms.database.write(Plan((), jobs=(job,)))
-    runner = await running(rooms, work)
+    runner = runner_of(rooms, work)
     await state(rooms, "quiet", "done")
     await runner.stop()
     assert await rooms.database.changes(["Task"], 0, 10) == []
@@ -232,7 +223,7 @@ async def test_partial_run_says_so(rooms: Rooms) -> None:
         await run.write(issues=[Issue("incomplete", "The server left something out", None, "data-gap", "warning")])
 
     id_ = await add(rooms)
-    runner = await running(rooms, work)
+    runner = runner_of(rooms, work)
     await state(rooms, id_, "done")
     await runner.stop()
     found = await task(rooms, id_)
