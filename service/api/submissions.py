@@ -105,6 +105,15 @@ async def waive(request: Request) -> Response:
     return await _shown(request, id_)
 
 
+async def acknowledge(request: Request) -> Response:
+    """POST /submissions/[id]/acknowledge: the registry has it, a person says."""
+    asked, id_ = await _asked(request, Asked), request.path_params["id"]
+    if not asked.reason or not asked.reason.strip():
+        raise BadRequest("Say how it is known", expression="reason", code="required", rule="submission-waiver")
+    await prepare.acknowledge(rooms_of(server_of(request)), id_, asked.reason)
+    return await _shown(request, id_)
+
+
 async def laboratory(request: Request) -> Response:
     """POST /submissions/laboratory: the measured results of a patient, in bundles of 50 with the centre's label."""
     asked = await _asked(request, Results)
@@ -188,5 +197,6 @@ TABLE = (
     (Interaction("submissionSend", "POST", f"{ONE}/send"), send),
     (Interaction("submissionSupersede", "POST", f"{ONE}/supersede"), supersede),
     (Interaction("submissionVoid", "POST", f"{ONE}/void"), void),
+    (Interaction("submissionAcknowledge", "POST", f"{ONE}/acknowledge"), acknowledge),
     (Interaction("submissionWaive", "POST", f"{ONE}/waive"), waive),
 )

@@ -141,6 +141,16 @@ SUBMISSIONS: dict[str, Operation] = {
         errors=QUEUED,
         media=PLAIN,
     ),
+    "submissionAcknowledge": Operation(
+        "Acknowledge an obligation",
+        "A person says, with a `reason`, that the registry has the report: one that was written to a folder (RCV), or "
+        "one whose form is filled at the registry (DUE).",
+        TAG,
+        (OWED,),
+        bodies=(Body("submit-acknowledge.json", "Seen at the registry", 200, PLAIN),),
+        errors=(400, 404, 409, 503),
+        media=PLAIN,
+    ),
     "submissionWaive": Operation(
         "Waive an obligation",
         "`state` LTF (lost to follow-up) or NRQ (not required), with a `reason`.",

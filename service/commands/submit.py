@@ -183,6 +183,19 @@ def void(obligation: Obligation, reason: Annotated[str, typer.Option(help="Why."
 
 
 @app.command()
+def acknowledge(obligation: Obligation, reason: Annotated[str, typer.Option(help="How it is known.")]) -> None:
+    """Say that the registry has a report that was written to a folder, or is filled there."""
+
+    async def work(rooms: Rooms) -> None:
+        from service.submissions import prepare
+
+        await prepare.acknowledge(rooms, obligation, reason)
+        say(f"{obligation} is CMP")
+
+    _run(work)
+
+
+@app.command()
 def waive(
     obligation: Obligation,
     reason: Annotated[str, typer.Option(help="Why.")],

@@ -37,6 +37,11 @@ class Owed:
         """`Patient/[id]`."""
         return self.task["for"]["reference"]
 
+    @property
+    def form(self) -> str | None:
+        """The canonical of the form's Questionnaire; None where there is none here."""
+        return self.task.get("focus", {}).get("identifier", {}).get("value")
+
 
 async def obligation(database: Database, id_: str) -> Owed:
     """The obligation `id_`, or `Task/id`. Raises NotFound, Gone, or BadRequest for a Task that is none."""

@@ -56,6 +56,7 @@ async def shown(database: Database, task: Resource, today: date) -> dict[str, An
         "id": task["id"],
         "subject": task["for"]["reference"],
         "form": input_of(task, "form"),
+        "questionnaire": task.get("focus", {}).get("identifier", {}).get("value"),
         "timePoint": input_of(task, "time-point"),
         "state": state,
         "opens": task.get("restriction", {}).get("period", {}).get("start"),
@@ -78,13 +79,13 @@ async def refresh(rooms: Rooms, now: datetime) -> int:
 
 
 async def send_due(rooms: Rooms, destination: str | None) -> list[tuple[str, Queued | tuple[Issue, ...]]]:
-    """Queues every obligation that is due: (its id, what was queued or why it must not leave)."""
+    """Queues every obligation that is due and has a form here: (its id, what was queued or why it must not leave)."""
     done: list[tuple[str, Queued | tuple[Issue, ...]]] = []
     cursor: tuple[Any, ...] | None = None
     ids: list[str] = []
     while True:
         page = await listed(rooms.database, date.max, ("DUE",), 200, cursor)
-        ids += [one["id"] for one in page.obligations]
+        ids += [one["id"] for one in page.obligations if one["questionnaire"]]
         cursor = page.next
         if cursor is None:
             break

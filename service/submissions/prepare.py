@@ -113,6 +113,26 @@ async def waive(rooms: Rooms, task_id: str, code: str, reason: str) -> None:
     await rooms.database.write(Plan((Update(task, if_match=owed.version),)))
 
 
+async def acknowledge(rooms: Rooms, task_id: str, reason: str) -> None:
+    """A person says that the registry has the report: one that was written to a folder, or is filled there.
+
+    Raises Conflict for any other.
+    """
+    owed = await obligation(rooms.database, task_id)
+    last = await sent.of_task(rooms.database, task_id)
+    state = state_of(owed.task)
+    carried = last is not None and state == "RCV" and last.state == "received" and last.receipt is not None
+    if not carried and not (state == "DUE" and owed.form is None):
+        raise _not_now(owed, "acknowledged", "RCV from a folder, and DUE where the form is filled at the registry")
+    text = f"Acknowledged: {reason.strip()}"
+    notes: tuple[Note, ...] = ()
+    if carried and last is not None:
+        _, before = await sent.find(rooms.database, last.message)
+        notes = (replace(last, state="accepted").note(before),)
+    update = Update(in_state(owed.task, "CMP", text), if_match=owed.version)
+    await rooms.database.write(Plan((update,), notes=notes))
+
+
 async def _taken(rooms: Rooms, owed: Owed, wanted: str) -> Sent:
     """The message of an obligation that the registry has. Raises Conflict."""
     last = await sent.of_task(rooms.database, owed.id)
@@ -149,8 +169,9 @@ async def _successor(rooms: Rooms, owed: Owed) -> Owed:
 
 async def _checked(rooms: Rooms, owed: Owed, to: Destination, response: str | None, replaces: str | None) -> Resource:
     """The message. Raises Unprocessable with every reason why it must not leave, which the obligation then says."""
+    form = _form(owed)
     try:
-        bundle = await _packed(rooms, owed, to, response, replaces)
+        bundle = await _packed(rooms, owed, form, to, response, replaces)
         reasons = package.refusals(bundle, rooms.validator)
         if reasons:
             raise Unprocessable(issues=reasons)
@@ -163,8 +184,9 @@ async def _checked(rooms: Rooms, owed: Owed, to: Destination, response: str | No
     return bundle
 
 
-async def _packed(rooms: Rooms, owed: Owed, to: Destination, response: str | None, replaces: str | None) -> Resource:
-    form = _form(owed)
+async def _packed(
+    rooms: Rooms, owed: Owed, form: Form, to: Destination, response: str | None, replaces: str | None
+) -> Resource:
     patient_id = owed.patient.removeprefix("Patient/")
     if response is not None:
         stored = await rooms.database.read("QuestionnaireResponse", response.rpartition("/")[2])

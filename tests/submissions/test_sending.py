@@ -210,6 +210,19 @@ async def test_folder_gets_a_whole_file_under_the_messages_id(hospital: httpx.As
     assert digest(decode(file.read_bytes(), 100)) == owed["message"]["digest"]
     assert "nobody has acknowledged it" in owed["reason"]
     assert (await submit(hospital)).status_code == 409
+    seen = await hospital.post(f"/submissions/{TASK}/acknowledge", json={"reason": "Seen there"})
+    assert (seen.json()["state"], seen.json()["message"]["state"]) == ("CMP", "accepted")
+    assert (await hospital.post(f"/submissions/{TASK}/acknowledge", json={"reason": "x"})).status_code == 409
+
+
+async def test_form_of_the_registry_stays_due_until_it_is_acknowledged(hospital: httpx.AsyncClient, base: str) -> None:
+    await to(hospital, base)
+    owed = next(one for one in (await due(hospital)).values() if one["form"] == "4000")
+    answer = await hospital.post(f"/submissions/{owed['id']}/send", json={})
+    assert (answer.status_code, rules(answer.json()["issue"])) == (422, {"form-unknown"})
+    assert (await state(hospital, owed["id"]))["state"] == "DUE"
+    seen = await hospital.post(f"/submissions/{owed['id']}/acknowledge", json={"reason": "Filled there"})
+    assert (seen.json()["state"], seen.json()["reason"]) == ("CMP", "Acknowledged: Filled there")
 
 
 async def test_two_at_once_send_one_message(hospital: httpx.AsyncClient, registry: Registry, base: str) -> None:

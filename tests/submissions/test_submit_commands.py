@@ -56,9 +56,11 @@ async def test_due_report_is_sent_from_the_command_line(settings: Settings, defi
         sent = await asyncio.to_thread(used, "run", "--obligation", TASK)
         assert sent.returncode == 0, sent.stderr
         assert " is done" in sent.stdout
+        again = await asyncio.to_thread(used, "run")
+        assert (again.returncode, "1 of 1 that are due were queued" in again.stdout) == (0, True), again.stdout
         late = await asyncio.to_thread(used, "waive", TASK, "--state", "LTF", "--reason", "x")
         assert late.returncode == 2
-    assert len(registry.received()) == 1
+    assert len(registry.received()) == 2
 
 
 async def test_results_go_in_labelled_bundles_of_fifty(application: FastAPI, client: httpx.AsyncClient) -> None:

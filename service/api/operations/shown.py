@@ -167,7 +167,6 @@ SHOWN: dict[str, Operation] = {
         (
             Body("message.json", "A laboratory sends a ferritin value", 200),
             Body("submission.json", "A hospital reports to us as a registry", 200),
-            Body("submission-broken.json", "A report with a wrong status: every error with its place", 422),
             Body("message-unknown.json", "An event that is not known here: a message that says so", 422),
         ),
         success=(200, 202),
