@@ -20,7 +20,7 @@ import msgspec
 from service.errors import BadRequest, Conflict, Gone, Issue, NotFound
 from service.fhir import references
 from service.fhir.ledger import Note
-from service.fhir.operations import Delete
+from service.fhir.operations import Delete, Resource
 from service.jobs import Rooms, letter
 from service.sync import peers, worklist
 from service.sync.candidate import (
@@ -40,8 +40,9 @@ from service.sync.candidate import (
 from service.sync.connections import Connection
 from service.sync.harmonise import Harmoniser
 from service.sync.linking import Linker
-from service.sync.origin import stamped
+from service.sync.origin import origin_of, stamped
 from service.sync.originals import original
+from service.sync.outgoing import own_id
 from service.sync.peers import Peer
 
 KIND = "sync-pull"
@@ -130,7 +131,9 @@ class Intake:
         fresh = []
         for remote, one in found.items():
             one.before = known.get(remote)
-            if forced or one.before is None or not one.before.is_echo(one.version, one.hash):
+            if one.before is None and self._is_copy(one.resource):
+                batch.count("unchanged")
+            elif forced or one.before is None or not one.before.is_echo(one.version, one.hash):
                 fresh.append(one)
             else:
                 batch.count("unchanged")
@@ -138,6 +141,13 @@ class Intake:
                     one.peer = msgspec.structs.replace(one.before, remote_version=one.version, remote_hash=one.hash)
                     batch.candidates.append(one)
         return fresh
+
+    def _is_copy(self, resource: Resource) -> bool:
+        """Whether it was made elsewhere: pushed from here and not yet acknowledged, or come there by a sync of others.
+
+        One hop is the limit, so that nothing travels in a circle.
+        """
+        return origin_of(resource) is not None or own_id(resource, self.rooms.settings.base_url) is not None
 
     def _look(self, fresh: Iterable[Candidate]) -> None:
         """Takes off what is not kept, and finds what the resources refer to."""

@@ -27,6 +27,13 @@ def tag(connection: str) -> dict[str, str]:
     return {"system": TAG, "code": connection}
 
 
+def origin_of(resource: Resource) -> str | None:
+    """The connection by which a resource came, or the word for another service like this; None: made where it is."""
+    meta = resource.get("meta")
+    tags = _listed(meta.get("tag")) if isinstance(meta, dict) else []
+    return next((str(one.get("code")) for one in tags if one.get("system") == TAG), None)
+
+
 def stamped(connection: Connection, remote: str, meta: Any) -> dict[str, Any]:
     """`meta` of our copy of `remote` (`Type/id` of theirs): its own profiles and labels, tag, source, `restricted`."""
     theirs = meta if isinstance(meta, dict) else {}

@@ -21,9 +21,10 @@ from service.sync.agreements import DEPTH
 from service.sync.capable import capable
 from service.sync.connections import Connection
 from service.sync.delivery import Delivery
+from service.sync.origin import origin_of
 from service.sync.outgoing import patient_of, targets_of
 from service.sync.report import KIND, Report
-from service.sync.selection import Selection, origin_of
+from service.sync.selection import Selection
 from service.sync.step import Item
 from service.sync.writing import Writer
 

@@ -9,7 +9,6 @@ from service.errors import BadRequest, CartFhirError
 from service.fhir.operations import Resource
 from service.fhir.search import Query
 from service.store.database import Database
-from service.sync.origin import TAG
 from service.sync.pushable import entries_of
 
 
@@ -59,9 +58,3 @@ class Selection:
                 return self._database.parse_condition(type_, f"{name}={patient}")
         text = f"{type_} has no search by patient, by which what is pushed of somebody is found"
         raise BadRequest(text, code="not-supported", rule="push-without-patient")
-
-
-def origin_of(resource: Resource) -> str | None:
-    """The connection by which a resource came here, or the word for another service like this; None: made here."""
-    tags = resource.get("meta", {}).get("tag", ())
-    return next((one.get("code") for one in tags if one.get("system") == TAG), None)

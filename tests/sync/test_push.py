@@ -18,6 +18,8 @@ from service.store.database import Database
 from service.sync import peers
 from service.sync.delivery import PATIENCE
 from service.sync.origin import TAG
+from service.sync.outgoing import system_of
+from service.sync.pull import pull
 from service.sync.push import REPLAYS
 from tests.remote.smart import write_keys
 from tests.sync.pushing import NAME, OURS, THEIRS, link, observation, ward
@@ -273,3 +275,23 @@ async def test_scopes_that_are_asked_for_suffice(
         await database.write(Plan((Delete("Observation", "o2"),)))
         assert await one.push() == {"updated": 1, "deleted": 1}
         assert {exchange.status for exchange in one.ehr.log} <= {200, 201, 204}
+
+
+async def test_pull_leaves_copies_where_they_are(database: Database, definitions: Definitions) -> None:
+    async with ward(database, definitions, pull=["Observation"]) as one:
+        subject = {"reference": THEIRS}
+        own = {"system": system_of("", "Observation"), "value": "o1"}
+        one.ehr.put(
+            [
+                observation("native", subject=subject),
+                observation("travelled", subject=subject, meta={"tag": [{"system": TAG, "code": "cart-fhir"}]}),
+                observation("unacknowledged", subject=subject, identifier=[own]),
+            ]
+        )
+        await one.put(observation("o1"))
+        run = await one.begin()
+        await pull(run, one.connection)
+        query = database.parse_condition("Observation", "")
+        found = [resource async for resource in database.resources(query)]
+        assert {resource.get("meta", {}).get("source", "").rpartition("/")[2] for resource in found} == {"native", ""}
+        assert await one.push() == {"adopted": 1}
