@@ -13,7 +13,7 @@ from service.fhir.ledger import Note
 from service.fhir.operations import ABSENT, Delete, Plan, Resource, Update
 from service.sync import peers
 from service.sync.harmonise import Told
-from service.sync.linking import Decided
+from service.sync.links import Decided
 from service.sync.originals import original
 from service.sync.peers import Peer, canonical_hash
 from service.trial.flags import Flags

@@ -8,7 +8,6 @@ still to be asked for this patient in full, because the link is new or has chang
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 from urllib.parse import quote
@@ -16,53 +15,16 @@ from urllib.parse import quote
 import msgspec
 
 from service.fhir.ledger import Note
-from service.fhir.operations import Plan, Resource, Update
+from service.fhir.operations import Resource
 from service.remote import Remote
 from service.store.database import Database
 from service.sync import peers, worklist
 from service.sync.connections import Connection
+from service.sync.links import AMBIGUOUS, LINKED, MERGED, UNLINKED, Decided, Link, Subjects, again_room, room
 from service.sync.worklist import Item
 
 IDS, IDENTIFIERS = 50, 20  # in one request
-Subjects = dict[tuple[str, str], set[str]]  # our Patient/id by identifier
-LINKED, UNLINKED, AMBIGUOUS, MERGED = "linked", "unlinked", "ambiguous", "merged"
-
-
-class Link(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is known of a patient there: `state` and, where it is linked, the `local` Patient/id.
-
-    `into` is who replaced a merged one. `by` says how it came about: identifier · merge (of another into this one) ·
-    person, which nothing but a person changes.
-    """
-
-    state: str
-    local: str | None = None
-    identifiers: tuple[tuple[str, str], ...] = ()
-    into: str | None = None
-    by: str = "identifier"
-
-
-def room(connection: str) -> str:
-    return f"link/{connection}"
-
-
-def again_room(connection: str) -> str:
-    return f"again/{connection}"
-
-
-@dataclass(slots=True)
-class Decided:
-    """What follows from a look at patients: it belongs into one plan."""
-
-    operations: list[Update] = field(default_factory=list)
-    notes: list[Note] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def plan(self) -> Plan:
-        return Plan(tuple(self.operations), notes=tuple(self.notes))
-
-    def __bool__(self) -> bool:
-        return bool(self.operations or self.notes)
+LAST = 2
 
 
 class Linker:
@@ -102,8 +64,15 @@ class Linker:
         return [one for one in found if _is_patient(one)]
 
     async def known(self) -> Decided:
-        """Looks again at every patient that was ever seen."""
-        return await self.judge(await self.fetch(sorted(self.links)))
+        """Looks again at every patient who is linked, or would be if a person decided, and at who replaced them.
+
+        Who is not linked yet is found by `wanted` as soon as a subject here has an identifier of theirs.
+        """
+        concerned = {remote for remote, link in self.links.items() if link.state != UNLINKED}
+        decided = await self.judge(await self.fetch(sorted(concerned)))
+        replacing = {link.into for link in self.links.values() if link.into} - concerned
+        further = await self.judge(await self.fetch(sorted(one for one in replacing if one)))
+        return decided.joined(further)
 
     async def wanted(self) -> Decided:
         """Asks for each subject of ours that has an identifier and is not linked yet."""
@@ -121,7 +90,7 @@ class Linker:
             for patient in await self.remote.search(f"Patient?identifier={query_text}&_count={IDS}"):
                 if _is_patient(patient):
                     found[f"Patient/{patient['id']}"] = patient
-        return await self.judge([one for key, one in found.items() if key not in self.links])
+        return await self.judge(list(found.values()))
 
     async def look_up(self, remotes: Sequence[str]) -> Decided:
         """Learns of patients that data speak of; one that cannot be read is unlinked."""
@@ -146,16 +115,25 @@ class Linker:
         """The links of these patients as they follow now; `links` is brought up to date."""
         decided = Decided()
         subjects = await self._subjects({one for patient in patients for one in self.identifiers(patient)})
-        replaced = [one for one in patients if self._replaced_by(one)]
-        claims = self._claims([one for one in patients if one not in replaced], subjects)
-        for patient in [*replaced, *(one for one in patients if not self._replaced_by(one))]:
-            remote = f"Patient/{patient['id']}"
-            before = self.links.get(remote)
-            link = self._judged(remote, patient, before, subjects, claims)
-            if link != before:
+        before = {remote: self.links.get(remote) for remote in map(_reference, patients)}
+        for patient in patients:
+            link = before[_reference(patient)]
+            if link is not None and link.into and not self._replaced_by(patient):  # no longer merged
+                self.links[_reference(patient)] = msgspec.structs.replace(link, into=None, state=UNLINKED)
+        claims: dict[str, set[str]] | None = None
+        for patient in sorted(patients, key=lambda one: self._order(one, before[_reference(one)])):
+            remote = _reference(patient)
+            if claims is None and self._order(patient, before[remote]) == LAST:
+                claims = self._claims([one for one in patients if not self._replaced_by(one)], subjects)
+            link = self._judged(remote, patient, before[remote], subjects, claims or {})
+            if link != self.links.get(remote) or link != before[remote]:
                 self.links[remote] = link
-                await self._note(remote, before, link, patient, decided)
+                await self._note(remote, before[remote], link, patient, decided)
         return decided
+
+    def _order(self, patient: Resource, before: Link | None) -> int:
+        """Who was merged is looked at first, then who has a link by a merge, then the others."""
+        return 0 if self._replaced_by(patient) else 1 if before is not None and before.by == "merge" else LAST
 
     async def by_hand(self, remote: str, local: str | None) -> Decided:
         """Links a patient as a person says; `local` None takes the link away, and what was pulled by it."""
@@ -284,6 +262,10 @@ def _is_patient(resource: Any) -> bool:
     return (
         isinstance(resource, dict) and resource.get("resourceType") == "Patient" and isinstance(resource.get("id"), str)
     )
+
+
+def _reference(patient: Resource) -> str:
+    return f"Patient/{patient['id']}"
 
 
 def _escaped(text: str) -> str:

@@ -229,3 +229,31 @@ async def test_merge_and_its_undoing_move_the_data_both_times(
         owners = {id_: one["subject"]["reference"] for id_, one in (await it.observations()).items()}
         assert owners == {"o1": "Patient/isikok19-001", "o2": "Patient/isikok19-002"}
         assert await it.tasks("patients-merged") == []
+
+
+async def test_merge_into_a_patient_without_pseudonym_and_its_undoing(
+    settings: Settings, definitions: Definitions, database: Database
+) -> None:
+    y = person("y")
+    with hospital([P1, y, value("o1"), value("o9", "y")]) as (ehr, base):
+        it = await here(settings, definitions, database, base)
+        await it.run()
+        assert set(await it.observations()) == {"o1"}
+        ehr.put([{**P1, "link": [{"other": {"reference": "Patient/y"}, "type": "replaced-by"}]}])
+        ehr.put([value("o1", "y")], WHEN)
+        await it.run()
+        found = await it.observations()
+        assert {id_: one["subject"]["reference"] for id_, one in found.items()} == {
+            "o1": "Patient/isikok19-001",
+            "o9": "Patient/isikok19-001",
+        }
+        ehr.put([P1])
+        ehr.put([value("o1")], WHEN)
+        task = await it.run()
+        assert counts(task)["withdrawn"] == 1
+        found = await it.observations()
+        assert {id_: one["subject"]["reference"] for id_, one in found.items()} == {"o1": "Patient/isikok19-001"}
+        before = await database.notes("link/north")
+        await it.run()
+        assert await database.notes("link/north") == before
+        assert await database.notes("again/north") == []
