@@ -92,18 +92,23 @@ class Push:
             after = found[-1][0]
 
     async def _patients(self) -> None:
-        """What was here of patients before they were linked; again in full where the link is a new one."""
+        """What was here of patients before they were linked; what went to another patient before moves on."""
         room = patients_room(self.connection.name)
         known = {local: there.decode() async for local, there in self._notes(room)}
         for local in known.keys() - self.linked.keys():
             await self.report.write(Plan((), notes=(Note(room, local, None),)))
         for local, there in self.linked.items():
-            if known.get(local) == there:
+            before = known.get(local)
+            if before == there:
                 continue
+            if before is not None:
+                (await self.delivery()).writer.moved[local] = before
             for type_ in self.selection.types:
                 for group in _groups(await self.selection.of_patient(type_, local)):
                     await self._push(group)
             await self.report.write(Plan((), notes=(Note(room, local, there.encode()),)))
+            if before is not None:
+                del (await self.delivery()).writer.moved[local]
 
     async def finish(self) -> None:
         """Finds what was made there and not acknowledged when the last push was cut off.
@@ -160,11 +165,18 @@ class Push:
         item = Item(local, stored, resource, remote, peer)
         if (local, stored.version) in self.tried:
             return None
-        if (peer is not None and stored.version == peer.local_version) or not await self._chosen(item, due):
+        known = peer is not None and stored.version == peer.local_version and not self._moves(item)
+        if known or not await self._chosen(item, due):
             if due:
                 await self.report.write(Plan((), notes=(agreements.due(name, local, False),)))
             return None
         return item
+
+    def _moves(self, item: Item) -> bool:
+        """Whether it is on its way to another patient there."""
+        if self._delivery is None or item.peer is None or item.peer.origin != "push":
+            return False
+        return patient_of(item.resource) in self._delivery.writer.moved
 
     async def _chosen(self, item: Item, due: bool) -> bool:
         """Whether a version that the other side does not have shall go there."""

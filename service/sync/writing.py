@@ -45,6 +45,7 @@ class Writer:
         self.rooms, self.connection, self.remote = rooms, connection, remote
         self.capable, self.report = capable, report
         self.name, self.base_url = connection.name, rooms.settings.base_url
+        self.moved: dict[str, str] = {}  # `Patient/id` of ours → whom it was linked with when it was pushed last
 
     async def item(self, local: str) -> Item:
         """Ours as it is now. Raises Gone, NotFound."""
@@ -54,10 +55,12 @@ class Writer:
         peer = await peers.peer(self.rooms.database, self.name, remote) if remote is not None else None
         return Item(local, stored, decode(stored.content or b"{}", DEPTH), remote, peer)
 
-    async def form(self, resource: Resource, more: dict[str, str] | None = None) -> Outgoing:
-        """The outgoing form; `more` are links beside those of the peers."""
+    async def form(
+        self, resource: Resource, more: dict[str, str] | None = None, before: dict[str, str] | None = None
+    ) -> Outgoing:
+        """The outgoing form; `more` are links beside those of the peers, `before` links that stand in their place."""
         links = await peers.remotes_of(self.rooms.database, self.name, targets_of(resource))
-        return outgoing(resource, {**(more or {}), **links}, self.base_url)
+        return outgoing(resource, {**(more or {}), **links, **(before or {})}, self.base_url)
 
     async def prepare(self, item: Item, intending: bool = True) -> Step | None:
         """What has to be written; None where nothing has: it was there, is settled, or waits for a person.
@@ -196,7 +199,7 @@ class Writer:
         out = await self.form(step.item.resource, more)
         if isinstance(step, Create):
             return out
-        before = await self.form({**step.base, "id": step.item.resource["id"]}, more)
+        before = await self.form({**step.base, "id": step.item.resource["id"]}, more, self.moved)
         assert step.got.resource is not None
         wanted = carried(before.resource, out.resource, step.got.resource)
         return Outgoing(wanted, out.identifier, out.unlinked)

@@ -153,6 +153,23 @@ async def test_only_linked_patients_and_what_was_made_here_go(database: Database
         assert one.theirs("Observation/o2")["subject"] == {"reference": "Patient/hp2"}
 
 
+@pytest.mark.parametrize("quirks", [Quirks(), SINGLE], ids=["transaction", "single"])
+async def test_what_went_to_another_patient_moves_when_the_link_does(
+    database: Database, definitions: Definitions, quirks: Quirks
+) -> None:
+    async with ward(database, definitions, quirks) as one:
+        await one.put(observation("o1"), observation("o2"))
+        await one.push()
+        one.ehr.put([{"resourceType": "Patient", "id": "hp2"}])
+        await link(database, one.connection, OURS, "Patient/hp2")
+        assert await one.push() == {"updated": 2}
+        for local in ("Observation/o1", "Observation/o2"):
+            assert one.theirs(local)["subject"] == {"reference": "Patient/hp2"}
+        before = len(one.ehr.log)
+        assert await one.push() == {}
+        assert len(one.ehr.log) == before
+
+
 async def test_foreign_and_deletes_where_the_connection_says_so(database: Database, definitions: Definitions) -> None:
     async with ward(database, definitions, push_foreign=True, push_deletes=True, push=["Observation?code=LDH"]) as one:
         other = {"tag": [{"system": TAG, "code": "elsewhere"}]}
