@@ -40,7 +40,7 @@ bench: $(VENV)/.dev ## Rates beside their yardsticks, in one run
 	@$(BIN)/python -m bench
 
 soak: $(VENV)/.dev ## Long campaigns: crashes, faults, random plans, 20,000 nearly right requests, 200,000 mutated bodies
-	@CART_FHIR_SOAK=1 $(BIN)/python -m pytest tests/promises tests/jobs/test_workers.py tests/sync/test_two_way.py tests/store/test_state_machine.py tests/unit/test_generated.py tests/unit/test_corpus.py
+	@CART_FHIR_SOAK=1 $(BIN)/python -m pytest tests/promises tests/jobs tests/sync/test_two_way.py tests/store/test_state_machine.py tests/unit/test_generated.py tests/unit/test_corpus.py
 
 oracle: $(VENV)/.dev ## Our validator against HL7's own, some 8,000 cases (needs Java and Maven)
 	@$(BIN)/python -m oracle.compare
