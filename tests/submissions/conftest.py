@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
@@ -32,10 +34,17 @@ async def application(settings: Settings, definitions: Definitions) -> AsyncIter
 
 @pytest.fixture
 async def client(application: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the service."""
-    transport = httpx.ASGITransport(application)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=FHIR) as opened:
-        yield opened
+    """A client of the service, over real HTTP on loopback."""
+    config = uvicorn.Config(application, port=0, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=base, headers=FHIR, timeout=30) as opened:
+            yield opened
+        server.should_exit = True
+        await serving
 
 
 def entry(resource: Resource) -> Resource:

@@ -14,6 +14,7 @@ from service.conformance.validator import Validator
 from service.fhir.json import encode
 from service.simulators.registry import payload_hash
 from service.store.database import Database
+from service.submissions.receipts import record_of
 from tests.submissions.conftest import (
     HOSPITAL,
     NDJSON,
@@ -60,6 +61,20 @@ async def test_same_message_by_many_at_once_is_taken_once(client: httpx.AsyncCli
     answers = await asyncio.gather(*(send(client, message()) for _ in range(8)))
     assert {receipt_of(answer)["recorded"] for answer in answers} == {receipt_of(answers[0])["recorded"]}
     assert await total(client) == 4
+
+
+async def test_many_about_one_obligation_at_once_leave_one_that_counts(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    sent = [message(f"m{hour}", report(status="amended"), f"2021-03-04T1{hour}:00:00Z") for hour in range(8)]
+    answers = await asyncio.gather(*(send(client, one) for one in sent))
+    refused = [rules(parts(answer)[1]) for answer in answers if answer.status_code != 200]
+    assert refused == [{"submission-older"}] * len(refused)
+    kept = [record_of(content) for _, content in await database.notes("submission-received")]
+    assert len(kept) == 8 - len(refused)
+    (current,) = [one for one in kept if one.state == "accepted"]
+    assert current.message == "m7"
+    assert len(await found(client, "Observation")) == len(await found(client, "Task")) == 1
 
 
 async def test_same_id_with_another_content_is_a_conflict(client: httpx.AsyncClient) -> None:

@@ -18,7 +18,7 @@ from service.simulators.registry import Registry
 from service.simulators.serving import serving
 from service.submissions.envelope import digest
 from tests.submissions.conftest import rules
-from tests.submissions.records import patient
+from tests.submissions.records import FORM_URL, patient
 from tests.submissions.registry import SENDER, TASK, ended, living, owe, reached, state, submit, to
 
 
@@ -108,6 +108,26 @@ async def test_report_that_must_not_leave_is_refused_with_every_reason(
     await client.put("/fhir/Patient/p", json=patient())
     await submit(client)
     await reached(client, "CMP")
+
+
+async def test_response_that_a_person_completed_is_what_is_sent(
+    hospital: httpx.AsyncClient, registry: Registry, base: str
+) -> None:
+    await to(hospital, base)
+    asked = {"subject": "Patient/p", "obligation": f"Task/{TASK}"}
+    filled = await hospital.get("/fhir/Questionnaire/$populate", params=asked | {"canonical": FORM_URL})
+    response = filled.json()["parameter"][0]["resource"]
+    item = next(item for group in response["item"] for item in group["item"] if item["linkId"] == "2")
+    item["answer"] = [{"valueDate": "2026-05-01"}]
+    draft = await hospital.post("/fhir/QuestionnaireResponse", json=response)
+    assert draft.status_code == 201, draft.text
+    place = f"QuestionnaireResponse/{draft.json()['id']}"
+    queued = await submit(hospital, response=place)
+    assert queued.status_code == 202, queued.text
+    await reached(hospital, "CMP")
+    sent = next(one["resource"] for one in registry.received()[0].bundle["entry"][1:])
+    answers = [item for group in sent["item"] for item in group["item"] if item["linkId"] == "2"]
+    assert (sent["status"], answers[0]["answer"]) == ("completed", [{"valueDate": "2026-05-01"}])
 
 
 async def test_rejected_report_says_why_and_can_be_sent_again(
