@@ -6,14 +6,14 @@ before it. Patients who were linked since the last push are gone through once, a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from service.errors import Gone, NotFound, UpstreamRefused
 from service.fhir.json import decode
 from service.fhir.ledger import Note
-from service.fhir.operations import Plan
+from service.fhir.operations import Plan, Stored
 from service.jobs import DeadLetter, Kind, Rooms, Run
 from service.remote import Remote
 from service.sync import agreements, connections, peers, turn
@@ -76,13 +76,18 @@ class Push:
             page = await database.changes(self.selection.types, int(kept or 0), PAGE)
             if not page:
                 return
-            await self._page(dict.fromkeys(f"{stored.type}/{stored.id}" for _, stored in page))
+            for group in _groups(await self._unknown({f"{one.type}/{one.id}": one for _, one in page})):
+                await self._push(group)
             note = Note(CURSOR, name, str(page[-1][0]).encode(), kept)
             await self.report.write(Plan((), notes=(note,)))
 
-    async def _page(self, changed: Iterable[str]) -> None:
-        for group in _groups(list(changed)):
-            await self._push(group)
+    async def _unknown(self, last: Mapping[str, Stored]) -> list[str]:
+        """Those of the last versions of a page that are of linked patients and not what was agreed: mostly none."""
+        ours = [local for local, one in last.items() if one.content is None or _patient(one.content) in self.linked]
+        remotes = await peers.remotes_of(self.rooms.database, self.connection.name, ours)
+        known = await peers.peers(self.rooms.database, self.connection.name, list(remotes.values()))
+        agreed = {peer.local: peer.local_version for peer in known.values()}
+        return [local for local in ours if agreed.get(local) != last[local].version]
 
     async def _notes(self, room: str, prefix: str = "") -> AsyncIterator[tuple[str, bytes]]:
         after = ""
@@ -231,6 +236,10 @@ async def _opened(run: Run, connection: Connection) -> AsyncIterator[Push]:
     finally:
         await remote.close()
     await report.end()
+
+
+def _patient(content: bytes) -> str | None:
+    return patient_of(decode(content, DEPTH))
 
 
 def _groups(found: Sequence[str]) -> list[Sequence[str]]:
