@@ -33,7 +33,7 @@ from service.submissions.schedule import in_state, state_of
 from service.submissions.sent import Sent
 from service.trial.provenance import AGENT
 
-ATTEMPTS = 8
+ATTEMPTS = 60  # with an hour between two of them at most: two days and more
 POLL_SECONDS = 5.0
 TRIES, OVERTAKEN = 5, frozenset({"note-changed", "version-mismatch"})
 MOST_RESENT = 3  # times that a registry may forget what it was to be polled for
