@@ -21,7 +21,7 @@ SYNC: dict[str, Operation] = {
         TAG,
         (NAMED,),
         (Body("connection.json", "A hospital that is asked only when somebody wishes", 200, PLAIN),),
-        errors=(400, 415, 503),
+        errors=(400, 404, 413, 415, 503),
         media=PLAIN,
     ),
     "connection": Operation(
@@ -39,7 +39,7 @@ SYNC: dict[str, Operation] = {
         TAG,
         (path("name", "example-closed", "The name of the connection"),),
         success=(204,),
-        errors=(503,),
+        errors=(404, 503),
     ),
     "connections": Operation("Connections", "All, without their logins.", TAG, errors=(503,), media=PLAIN),
     "connectionTest": Operation(
@@ -59,7 +59,7 @@ SYNC: dict[str, Operation] = {
         (NAMED,),
         (Body("connection-run.json", "With a look for deletions", 202, PLAIN),),
         success=(202,),
-        errors=(400, 404, 415, 503),
+        errors=(400, 404, 413, 415, 503),
         media=PLAIN,
     ),
     "connectionLinks": Operation(
@@ -77,7 +77,7 @@ SYNC: dict[str, Operation] = {
         TAG,
         (NAMED, REMOTE),
         (Body("connection-link.json", f"Patient/x4711 there is Patient/{PATIENT[:8]}… here", 200, PLAIN),),
-        errors=(400, 404, 415, 503),
+        errors=(400, 404, 413, 415, 503),
         media=PLAIN,
     ),
     "connectionUnlink": Operation(
