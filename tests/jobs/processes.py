@@ -166,12 +166,6 @@ class Hospital:
         assert {self.ehr.versions(f"Observation/{id_}") for id_ in there} == {1}
 
 
-def counts(task: dict[str, Any]) -> dict[str, int]:
-    """The counts of a Task."""
-    outputs = task.get("output", [])
-    return {one["type"]["text"]: one["valueUnsignedInt"] for one in outputs if "valueUnsignedInt" in one}
-
-
 async def task_of(database: Database, id_: str) -> dict[str, Any]:
     found: dict[str, Any] = decode((await database.read("Task", id_)).content or b"", 10_000)
     return found

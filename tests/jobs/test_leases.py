@@ -14,7 +14,7 @@ from service.fhir.operations import Plan
 from service.jobs import Rooms, Run
 from service.store.database import Database
 from service.store.engine import Connection
-from tests.jobs.test_runner import add, counts, runner_of, state, task
+from tests.jobs.running import add, counts, runner_of, state, task
 
 HOUR = 3600
 

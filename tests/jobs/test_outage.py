@@ -14,7 +14,7 @@ import pytest
 
 from service.fhir.operations import ABSENT, Plan, Update
 from service.jobs import Rooms, Run
-from tests.jobs.test_runner import DEVICE, add, counts, runner_of, task
+from tests.jobs.running import DEVICE, add, counts, runner_of, task
 
 AWAY = 20 if os.environ.get("CART_FHIR_SOAK") else 3  # seconds
 JOBS, STEPS = 8, 40

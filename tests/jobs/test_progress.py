@@ -11,7 +11,7 @@ from service.errors import PreconditionFailed, Unavailable
 from service.fhir.operations import ABSENT, Plan, Update
 from service.jobs import Rooms, Run
 from service.jobs.tasks import command, task_of
-from tests.jobs.test_runner import DEVICE, add, counts, runner_of, state, task
+from tests.jobs.running import DEVICE, add, counts, runner_of, state, task
 
 
 async def test_cancel_in_the_middle_of_counting_loses_no_count(rooms: Rooms) -> None:

@@ -16,7 +16,7 @@ from service.fhir.ledger import Enqueue
 from service.fhir.operations import Create, Plan
 from service.jobs import Kind, Rooms, Run, Runner
 from service.store.database import Database
-from tests.jobs.test_runner import DEVICE, SECONDS, add, runner_of, state, task
+from tests.jobs.running import DEVICE, SECONDS, add, runner_of, state, task
 
 
 async def test_input_that_cannot_be_read_fails_its_job(rooms: Rooms, monkeypatch: pytest.MonkeyPatch) -> None:

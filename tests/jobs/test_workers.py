@@ -9,15 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from service.conformance.definitions import Definitions
 from service.store.database import Database
-from tests.jobs.processes import Hospital, Service, counts, hospitals, task_of
+from tests.jobs.processes import Hospital, Service, hospitals, task_of
+from tests.jobs.running import counts
 
 SOAK = bool(os.environ.get("CART_FHIR_SOAK"))
 HOSPITALS = 20
@@ -29,12 +28,11 @@ pytestmark = pytest.mark.xdist_group("workers")
 
 
 async def test_killed_workers_lose_nothing_and_do_nothing_twice(
-    database_url: str, database: Database, definitions: Definitions, tmp_path: Path
+    database_url: str, database: Database, prepared: Path
 ) -> None:
-    (tmp_path / "definitions").symlink_to(Path(tempfile.gettempdir()) / f"cart-fhir-tests-{os.getuid()}")
     seed = random.randrange(10**6)
     chance, killed, claims = random.Random(seed), 0, 0
-    service = Service(database_url, tmp_path, workers=0 if database.sqlite else 3)
+    service = Service(database_url, prepared, workers=0 if database.sqlite else 3)
     try:
         with hospitals(HOSPITALS) as all_:
             service.start()
