@@ -19,7 +19,7 @@ import psutil
 
 from bench import resources
 from bench.client import Load, load, request
-from bench.exchange import pulled
+from bench.exchange import delays, pulled
 from bench.forms import measure as forms
 from bench.report import Report
 from bench.rows import plain_rate
@@ -39,6 +39,7 @@ def main() -> None:
         asyncio.run(_sqlite(Path(name), report))
     asyncio.run(_postgresql(report))
     pulled(report)
+    delays(report)
     forms(report)
     sizes = [int(size) for size in os.environ.get("BENCH_OBSERVATIONS", "100000").split(",") if size]
     asyncio.run(measure(sizes, report))

@@ -24,7 +24,7 @@ ROOM = "connection"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 URI = re.compile(r"\S{1,255}")
-SHORTEST, LONGEST = 5, 7 * 86_400  # seconds between two cycles
+SHORTEST, LONGEST = 1, 7 * 86_400  # seconds between two cycles
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
