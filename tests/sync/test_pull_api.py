@@ -71,7 +71,7 @@ async def test_connection_is_kept_shown_and_ended_without_its_login(api: httpx.A
         ({"vendor": "nobody"}, "vendor"),
         ({"vendor": "epic", "pull": ["Observation"]}, "pull[0]"),
         ({"pull": ["Patient"]}, "pull[0]"),
-        ({"every": 1}, "every"),
+        ({"every": 0}, "every"),
         ({"client_id": "x"}, "client_id"),
         ({"password": "x"}, "password"),
     ],
