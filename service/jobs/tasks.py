@@ -91,7 +91,7 @@ class Progress:
         outputs = task.setdefault("output", [])
         for name, count in counts.items():
             for output in outputs:
-                if output["type"].get("text") == name:
+                if output["type"].get("text") == name and "valueUnsignedInt" in output:
                     output["valueUnsignedInt"] += count
                     break
             else:

@@ -79,6 +79,13 @@ async def test_job_is_shown_without_its_input_and_with_the_task_that_it_has(
         assert "input" not in one
 
 
+async def test_every_job_of_a_long_list_has_its_task(api: httpx.AsyncClient, store: Database) -> None:
+    made = [enqueue(KIND, {}) for _ in range(120)]
+    await store.write(Plan(tuple(update for update, _ in made), jobs=tuple(job for _, job in made)))
+    listed = (await api.get("/jobs?_count=200")).json()["jobs"]
+    assert {one["task"] for one in listed} == {f"Task/{job.id}" for _, job in made}
+
+
 async def test_jobs_are_found_by_state(api: httpx.AsyncClient, store: Database, jobs: list[str]) -> None:
     await state(store, "x", "failed")
     await api.post("/jobs/job-3/cancel")

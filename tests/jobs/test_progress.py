@@ -91,3 +91,17 @@ async def test_write_whose_answer_was_lost_is_counted_once_and_not_undone_on_the
     await state(rooms, id_, "done")
     await runner.stop()
     assert counts(await task(rooms, id_)) == {"written": 1}
+
+
+async def test_output_of_other_people_is_no_count(rooms: Rooms) -> None:
+    written = {"type": {"text": "steps"}, "valueString": "many"}
+
+    async def work(run: Run) -> None:
+        await run.write(counts={"steps": 2})
+
+    id_ = await add(rooms, task={"output": [written]})
+    runner = runner_of(rooms, work)
+    assert await state(rooms, id_, "done", "failed") == "done"
+    await runner.stop()
+    found = await task(rooms, id_)
+    assert (found["output"][0], counts(found)) == (written, {"steps": 2})

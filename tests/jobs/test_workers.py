@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import signal
+import socket
 import time
 from pathlib import Path
 
@@ -51,6 +53,28 @@ async def test_killed_workers_lose_nothing_and_do_nothing_twice(
     print(f"seed {seed}: {ROUNDS * HOSPITALS} jobs, {killed} kills, {claims} claims")
     assert killed
     assert claims > ROUNDS * HOSPITALS, "no kill has hit a job"
+
+
+async def test_stopped_process_gives_its_jobs_back_at_once(
+    database_url: str, database: Database, prepared: Path
+) -> None:
+    service = Service(database_url, prepared, workers=0 if database.sqlite else 1)
+    try:
+        service.start()
+        with socket.create_server(("127.0.0.1", 0)) as deaf:  # takes connections and never answers
+            async with service.http() as http:
+                given = {"base": f"http://127.0.0.1:{deaf.getsockname()[1]}/fhir", "patient_systems": ["urn:x"]}
+                assert (await http.put("/sync/connections/deaf", json=given)).status_code == 200
+                ordered = await http.post("/sync/connections/deaf/run")
+            assert await worked_on(database)
+            await asyncio.sleep(0.5)
+            process = service.processes[-1]
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 30) == 0, service.logged()[-3000:]
+    finally:
+        service.end()
+    job = await database.job(ordered.json()["job"])
+    assert (job.state, job.attempts) == ("waiting", 0)
 
 
 async def killing(service: Service, database: Database, chance: random.Random) -> int:
