@@ -139,9 +139,10 @@ class Attempt:
             await self.rooms.database.write(Plan(operations, jobs=(step,)))
         except CartFhirError as error:
             rule = _rule(error)
+            if isinstance(error, Unavailable) or rule in OVERTAKEN:
+                return False
             if rule not in GONE:
-                log.warning("job not noted", job=self.job.id, rule=rule)
-            return not isinstance(error, Unavailable) and rule not in OVERTAKEN
+                log.error("job not noted", job=self.job.id, rule=rule)
         return True
 
 
