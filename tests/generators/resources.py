@@ -222,12 +222,13 @@ def _beside(made: dict[str, Json], key: str, needed: bool, random: Random, densi
 def distinct_ids(resource: dict[str, Json]) -> None:
     """Each element's id stands once; the resources inside count by themselves."""
     seen: set[str] = set()
-    todo: list[Json] = [part for name, part in resource.items() if name != "id"]
+    inner = resource["resourceType"] != "ExampleScenario"  # whose instances have a resourceType and are elements
+    todo: list[Json] = [part for name, part in resource.items() if name not in ("id", "contained")]
     while todo:
         part = todo.pop()
         if isinstance(part, list):
             todo.extend(part)
-        elif isinstance(part, dict) and "resourceType" not in part:
+        elif isinstance(part, dict) and not (inner and "resourceType" in part):
             if "id" in part and part["id"] in seen:
                 part["id"] = f"{part['id']}-{len(seen)}"
             seen.add(part.get("id", ""))

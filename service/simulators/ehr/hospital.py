@@ -70,8 +70,8 @@ TESTS = (
 def hospital(seed: int = 0, draws: int = 4) -> list[Resource]:
     """Eight patients, seven of the trial, and `draws` days of results for each: the same for the same seed.
 
-    Patients come first, then the infusions of the seven, which the trial's report does not date. Ids, record numbers and accession numbers are the hospital's own; the trial's pseudonym is
-    one more identifier of the seven.
+    Patients come first, then the infusions of the seven, which the trial's report does not date. Ids, record numbers
+    and accession numbers are the hospital's own; the trial's pseudonym is one more identifier of the seven.
     """
     chance = random.Random(seed)
     resources: list[Resource] = []
