@@ -148,6 +148,7 @@ LOCKED = (
         (LOCKED, "locked with a password"),
         (json.dumps(OctKey.generate_key().as_dict(private=True)), "holds no private key"),
     ],
+    ids="none empty cut no-list no-keys public weak locked symmetric".split(),
 )
 async def test_key_file_that_cannot_sign_is_named_before_anything_is_sent(
     file: Path, content: str | None, words: str

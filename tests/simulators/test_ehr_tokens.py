@@ -100,7 +100,7 @@ def test_token_opens_the_door(client: Client, key: Any) -> None:
         {"form": {"client_assertion": "x.y"}},
         {"form": {"client_assertion": ""}},
     ],
-    ids=str,
+    ids="over far-ahead no-time aud sub iss jti kid other-kid jku other-key malformed empty".split(),
 )
 def test_bad_assertion_is_invalid_client(client: Client, change: dict[str, Any]) -> None:
     answer = asked(client, **change)
