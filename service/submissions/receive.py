@@ -70,11 +70,11 @@ async def receive(desk: Desk, bundle: Resource) -> Taken:
         known = await desk.database.note(receipts.RECEIVED, submission.receipt_id)
         if known is not None:
             return await _again(desk, submission, receipts.record_of(known))
-        plan = await _planned(desk, submission)
         try:
-            await desk.write(plan)
+            await desk.write(await _planned(desk, submission))
         except CartFhirError as error:
-            if not _overtaken(error):
+            # What the same message did meanwhile, sent twice at once, may speak against it.
+            if not _overtaken(error) and await desk.database.note(receipts.RECEIVED, submission.receipt_id) is None:
                 raise
             continue
         return Taken(await stored_receipt(desk.database, submission.receipt_id), False)

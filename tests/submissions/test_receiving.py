@@ -8,6 +8,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from service.conformance.definitions import Definitions
 from service.conformance.validator import Validator
@@ -61,6 +62,25 @@ async def test_same_message_by_many_at_once_is_taken_once(client: httpx.AsyncCli
     answers = await asyncio.gather(*(send(client, message()) for _ in range(8)))
     assert {receipt_of(answer)["recorded"] for answer in answers} == {receipt_of(answers[0])["recorded"]}
     assert await total(client) == 4
+
+
+@pytest.mark.parametrize("replaces", [None, "m0"])
+async def test_message_that_is_taken_while_it_is_looked_up_is_taken_once(
+    client: httpx.AsyncClient, application: FastAPI, monkeypatch: pytest.MonkeyPatch, replaces: str | None
+) -> None:
+    sent, answers, database = message(replaces=replaces), [], application.state.server.database
+    receipt_of(await send(client, message("m0", at="2021-03-01T08:00:00Z")))
+    note = database.note
+
+    async def slow(room: str, key: str) -> bytes | None:
+        found = await note(room, key)
+        if room == "submission-received":
+            monkeypatch.undo()
+            answers.append((receipt_of(await send(client, sent)), await total(client)))
+        return found
+
+    monkeypatch.setattr(database, "note", slow)
+    assert answers == [(receipt_of(await send(client, sent)), await total(client))]
 
 
 async def test_many_about_one_obligation_at_once_leave_one_that_counts(
