@@ -23,7 +23,7 @@ run: $(VENV)/.run ## Migrate, import the ISIKOK-19 study and serve it on 127.0.0
 	@$(BIN)/cart-fhir demo
 
 test: $(VENV)/.dev ## The tests, on SQLite and on a PostgreSQL that they start themselves
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 lint: $(VENV)/.dev ## Style and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports
