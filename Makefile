@@ -23,6 +23,7 @@ run: $(VENV)/.run ## Migrate, import the ISIKOK-19 study and serve it on 127.0.0
 	@$(BIN)/cart-fhir demo
 
 test: $(VENV)/.dev ## The tests, on SQLite and on a PostgreSQL that they start themselves
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q service  # tests start the service some hundred times
 	@$(BIN)/python -m pytest -n 4 --dist loadgroup
 
 lint: $(VENV)/.dev ## Style and the direction of imports
