@@ -1,6 +1,6 @@
 """Laboratory results as CIBMTR takes them by FHIR: small transactions of labelled Observations, posted to the base.
 
-Source: CIBMTR Reporting 0.1.8, http://fhir.nmdp.org/ig/cibmtr-reporting
+Source: the implementation guide CIBMTR Reporting 0.1.8
 """
 
 from __future__ import annotations

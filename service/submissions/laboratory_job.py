@@ -1,7 +1,7 @@
 """Laboratory results on their way to CIBMTR: checked, kept, posted to the base bundle by bundle.
 
 Every result is created unless it is there already, so a bundle whose answer was lost is posted again.
-Source: CIBMTR Reporting 0.1.8, http://fhir.nmdp.org/ig/cibmtr-reporting
+Source: the implementation guide CIBMTR Reporting 0.1.8
 """
 
 from __future__ import annotations
