@@ -68,15 +68,6 @@ def make(
     return envelope.enclosed(envelope.SUBMISSION, message_id, sender, to, stamp, entries, replaces)
 
 
-def canonical_hash(package: Resource) -> str:
-    """`sha256:` and the hex digest of the package's payload, as the receiver works it out.
-
-    It is the SHA-256 of the JSON of `Bundle.entry` with keys sorted, no white space, and decimals as they are written
-    (1.0 is not 1.00). Left out is what stands around the entries: Bundle.id, meta, timestamp, signature.
-    """
-    return envelope.digest(package)
-
-
 def refusals(package: Resource, validator: Validator) -> tuple[Issue, ...]:
     """Every reason why a package must not leave; empty for one that may. Expressions are those of the Bundle."""
     found = validator.errors(package)

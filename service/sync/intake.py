@@ -69,7 +69,7 @@ class Intake:
         """
         batch = Batch()
         fresh = await self._fresh(resources, raw, batch, forced)
-        await asyncio.to_thread(self._look, fresh)
+        await asyncio.to_thread(self.look, fresh)
         unknown = dict.fromkeys(one.owner for one in fresh if one.owner and one.owner not in self.linker.links)
         if unknown:
             batch.decided = await self.linker.look_up([one for one in unknown if one])
@@ -84,7 +84,7 @@ class Intake:
         known = await peers.peers(self.rooms.database, self.connection.name, sorted(wanted))
         targets = {remote: peer.local for remote, peer in known.items() if not peer.deleted}
         targets |= {one.remote: self._local(one) for one in fresh}
-        await asyncio.to_thread(self._make, fresh, targets)
+        await asyncio.to_thread(self.make, fresh, targets)
         await self._sort(fresh, raw, batch)
         await self._tell(batch)
         return batch
@@ -149,7 +149,7 @@ class Intake:
         """
         return origin_of(resource) is not None or own_id(resource, self.rooms.settings.base_url) is not None
 
-    def _look(self, fresh: Iterable[Candidate]) -> None:
+    def look(self, fresh: Iterable[Candidate]) -> None:
         """Takes off what is not kept, and finds what the resources refer to."""
         for one in fresh:
             strip(one.resource)
@@ -180,7 +180,7 @@ class Intake:
         type_, _, id_ = one.remote.partition("/")
         return f"{type_}/{peers.local_id(self.connection.name, type_, id_)}"
 
-    def _make(self, fresh: Iterable[Candidate], targets: dict[str, str]) -> None:
+    def make(self, fresh: Iterable[Candidate], targets: dict[str, str]) -> None:
         """Turns each into our copy of it, and validates that."""
         for one in fresh:
             resource, local = one.resource, self._local(one)

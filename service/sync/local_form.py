@@ -25,8 +25,8 @@ async def localised(rooms: Rooms, connection: Connection, remote: Remote, raw: R
     intake = Intake(rooms, connection, linker, await load_harmoniser(rooms.database))
     one = Candidate(place, deepcopy(raw), canonical_hash(raw), version_of(raw))
     one.before = await peers.peer(rooms.database, connection.name, place)
-    await asyncio.to_thread(intake._look, [one])
+    await asyncio.to_thread(intake.look, [one])
     wanted = sorted({target for _, _, target in one.links})
     known = await peers.peers(rooms.database, connection.name, wanted)
-    await asyncio.to_thread(intake._make, [one], {target: peer.local for target, peer in known.items()})
+    await asyncio.to_thread(intake.make, [one], {target: peer.local for target, peer in known.items()})
     return one.resource
